@@ -1,0 +1,46 @@
+"""tailmerge: many growing log files become one, every line once, whole and in order.
+
+    from tailmerge import run_fully_async, tail_async, WriteThread
+
+    await run_fully_async(["a.log", "b.log"], 0.1, "merged.log")
+
+Where things are, from the top; each module imports only from below its own line:
+
+    cli        words and environment in, exit code out; signals
+    merge      wires one run together and decides when it is over
+    follow     the life of one input: what is forwarded when
+    watch      who has news
+    discover   names and patterns to inputs
+    writer     the thread that owns the files: reads, cuts, appends
+    series     the files of one input: where rotation is decided
+    registry   which file belongs to which input
+    match      which position belongs to which file; pure
+    rotation   rotated names; pure
+    output     append, reopen, wait
+    stream     pipes and standard input
+    source     one open file: what it is, and how it is read
+    batch      what goes out in one piece
+    lines      whole lines: where one ends
+    ending     how a run comes to its end
+    lane       a thread with an event loop of its own
+    voice      the thread that speaks
+    report     every sentence said to a person
+    system     every system call
+"""
+
+from tailmerge.follow import tail_async
+from tailmerge.lines import NoNewData, readline
+from tailmerge.merge import run_fully_async
+from tailmerge.report import OutputError, TailmergeError, UsageProblem
+from tailmerge.writer import WriteThread
+
+__all__ = [
+    "NoNewData",
+    "OutputError",
+    "TailmergeError",
+    "UsageProblem",
+    "WriteThread",
+    "readline",
+    "run_fully_async",
+    "tail_async",
+]

@@ -1,0 +1,5 @@
+"""`python -m tailmerge`."""
+
+from tailmerge.cli import main
+
+main()

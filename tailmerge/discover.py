@@ -1,0 +1,130 @@
+"""Names and patterns to inputs: what there is to follow, each thing once.
+
+Looking for files can take long (a pattern with `**`, a slow disk), so it has a lane of its
+own and touches nothing that others own: it only asks for names and what they are.
+"""
+
+from __future__ import annotations
+
+import enum
+import glob
+import os
+import stat
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tailmerge.rotation import rotated_forms
+from tailmerge.system import Identity, System, identity
+
+STDIN = "-"
+
+
+class Kind(enum.Enum):
+    """What a name leads to."""
+
+    FILE = "a file"
+    PIPE = "a named pipe"
+    STREAM = "a device or an unnamed pipe"
+    STDIN = "standard input"
+    DIRECTORY = "a directory"
+    SOCKET = "a socket"
+    MISSING = "missing"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One name that was given or matched, and what it leads to."""
+
+    name: str
+    kind: Kind
+    status: os.stat_result | None = None
+    error: OSError | None = None
+    matched: bool = False
+    """By a pattern; False: named."""
+
+    @property
+    def identity(self) -> Identity | None:
+        return identity(self.status) if self.status else None
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What one look at the names brought."""
+
+    found: tuple[Found, ...]
+    """As given, a pattern's matches by name."""
+    unmatched: tuple[str, ...]
+    """Patterns that match nothing."""
+
+
+def is_pattern(name: str) -> bool:
+    """Whether a name is a pattern; one that leads to a file is that file."""
+    return name != STDIN and glob.has_magic(name)
+
+
+def discover(
+    names: Iterable[str], system: System, known: frozenset[str] = frozenset()
+) -> Discovery:
+    """Look at names and patterns, `known` names left out; blocks, so call it on a lane."""
+    found: list[Found] = []
+    unmatched = []
+    met = set()
+    for name in names:
+        if is_pattern(name) and not os.path.lexists(name):
+            matches = sorted(glob.glob(name, recursive=True))
+            if not matches:
+                unmatched.append(name)
+        else:
+            matches = [name]
+        for match in matches:
+            if match not in met and match not in known:
+                met.add(match)
+                found.append(_identify(match, system, matched=match != name))
+    return Discovery(tuple(found), tuple(unmatched))
+
+
+def _identify(name: str, system: System, matched: bool) -> Found:
+    if name == STDIN:
+        return Found(name, Kind.STDIN)
+    try:
+        status = system.stat(name)
+    except (FileNotFoundError, NotADirectoryError):
+        return Found(name, Kind.MISSING, matched=matched)
+    except OSError as error:
+        return Found(name, Kind.UNREADABLE, error=error, matched=matched)
+    return Found(name, _kind(name, status), status, matched=matched)
+
+
+def _kind(name: str, status: os.stat_result) -> Kind:
+    if stat.S_ISREG(status.st_mode):
+        return Kind.FILE
+    if stat.S_ISDIR(status.st_mode):
+        return Kind.DIRECTORY
+    if stat.S_ISFIFO(status.st_mode):
+        unnamed = os.path.basename(os.path.realpath(name)).startswith("pipe:")
+        return Kind.STREAM if unnamed else Kind.PIPE  # <(command) has no next writer
+    if stat.S_ISSOCK(status.st_mode):
+        return Kind.SOCKET
+    return Kind.STREAM
+
+
+def group_rotated(names: Sequence[str]) -> dict[str, list[str]]:
+    """Which of these names are rotated forms of another one of them.
+
+    Returns a list of rotated names for each name that is an input of its own.
+    """
+    groups: dict[str, list[str]] = {}
+    known = set(names)
+    belongs: dict[str, str] = {}
+    for name in sorted(known, key=len):
+        folder, base = os.path.split(name)
+        roots = [os.path.join(folder, form.base) for form in rotated_forms(base)]
+        root = next((r for r in roots if r in known and r not in belongs), None)
+        if root is not None and root != name:
+            belongs[name] = root
+    for name in names:
+        groups.setdefault(belongs.get(name, name), [])
+        if name in belongs:
+            groups[belongs[name]].append(name)
+    return groups

@@ -1,0 +1,359 @@
+"""The life of one input: absent, growing, rotated, drained; what is forwarded when.
+
+One `tail_async` task an input, on the main loop. It decides; every system call it needs is
+sent to the thread that owns the files. Three kinds of input have a life each: a series
+(a name and its rotated forms), a stream (a pipe, standard input), a handle that the caller
+opened and will close.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Protocol
+
+from tailmerge.ending import Ending
+from tailmerge.lane import Lane
+from tailmerge.report import Report
+from tailmerge.series import RECHECK_SECONDS, Look, News, Series
+from tailmerge.source import BUFFER, Refused, Rewritten, Source
+from tailmerge.stream import NEWCOMER_SECONDS, InputStream, PipeStream
+from tailmerge.system import System, identity
+from tailmerge.watch import Watch
+from tailmerge.writer import Progress, WriteThread
+
+WriteFunction = Callable[[bytes], Awaitable[Any]]
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What the tails of one run share."""
+
+    output: WriteThread
+    watch: Watch
+    report: Report
+    ending: Ending
+    once: bool = False
+    last_news: float = 0.0
+    """When something was forwarded last, seconds of the loop's clock."""
+
+    def note(self, progress: Progress) -> None:
+        if progress.moved:
+            self.last_news = asyncio.get_running_loop().time()
+
+
+class Tail(Protocol):
+    """The life of one input."""
+
+    async def run(self) -> None: ...
+
+
+async def tail_async(handle: BinaryIO | Tail, interval: float, write_func: WriteFunction) -> None:
+    """Follow one input and forward its new lines until it is over.
+
+    `handle` is an open binary file, read from its current position through a duplicate of
+    its own: it is followed until the caller closes it, then read to its end. New lines go
+    to `await write_func(lines)`, whole ones only, as bytes, several at a time; they are
+    looked for every `interval` seconds. Where `write_func` is the `write` of a
+    `WriteThread`, that thread reads them itself and no line crosses a thread.
+
+    Raises:
+        Whatever `write_func` raises.
+    """
+    if hasattr(handle, "run"):
+        await handle.run()
+        return
+    duplicate = Duplicate(handle)
+    owner = getattr(write_func, "__self__", None)
+    if isinstance(owner, WriteThread):
+        await HandleTail(duplicate, interval, owner.forward, owner, Ending()).run()
+        return
+    async with Lane("tailmerge-reader") as lane:
+        relay = Relay(lane, write_func)
+        await HandleTail(duplicate, interval, relay.forward, lane, Ending()).run()
+
+
+class SeriesTail:
+    """A name and its rotated forms: the old file is drained, then the new one forwarded."""
+
+    def __init__(self, series: Series, around: Surroundings, *, named: bool) -> None:
+        """`named`: it was given by its name, so that a missing one is said."""
+        self.series = series
+        self._around = around
+        self._named = named
+        self._look: Look | None = None
+        self._met = False
+        self._waiting: dict[Source, int] = {}
+
+    async def prepare(self) -> None:
+        """Look for the first time: what is there now is what a one-shot run reads."""
+        await self._look_again()
+
+    async def run(self) -> None:
+        around = self._around
+        if self._look is None:
+            await self._look_again()
+        around.watch.add(self.series)
+        try:
+            while True:
+                ended = around.ending.has_come or around.once
+                await self._drain()
+                if around.ending.stopped:
+                    self._leave_out()
+                    return
+                if ended:
+                    await self._finish()
+                    return
+                await self._wait()
+        finally:
+            around.watch.remove(self.series)
+
+    async def _wait(self) -> None:
+        assert self._look
+        again = self._look.again
+        if self._look.error and again is None:
+            again = RECHECK_SECONDS
+        news = await self._around.watch.wait(self.series, again)
+        if news is not News.GREW:  # the name changed, the time is over, or the run is
+            await self._look_again()
+
+    async def _look_again(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self._look = look = await self._around.output.call(self.series.look, now)
+        self._tell(look)
+        for source in look.finish:
+            if await self._forward(source, None, last=True):
+                await self._around.output.call(self.series.let_go, source)
+
+    def _tell(self, look: Look) -> None:
+        """Say what changed."""
+        report, name = self._around.report, self.series.path
+        if look.error:
+            report.input_unreadable(name, look.error)
+        elif look.twin:
+            report.duplicate_skipped(name, look.twin)
+        elif look.missing:
+            if not self._met and self._named:
+                report.input_missing(name)
+            elif look.rotated:
+                report.input_gone(name)
+        else:
+            self._met = True
+            if not report.input_works(name):
+                if look.rotated:
+                    report.input_rotated(name, look.held)
+                elif look.appeared:
+                    report.input_appeared(name)
+        if look.rewritten and not look.rotated:
+            report.input_rewritten(name)
+        if look.lost:
+            report.lines_missing(name, look.lost)
+        if look.let_go:
+            report.input_let_go(name)
+
+    async def _drain(self) -> None:
+        """Forward all that is there, the oldest file first."""
+        done = False
+        while not done:
+            assert self._look
+            done = True
+            for source, size in self._look.reads:
+                until = size if self._around.once else None
+                if not await self._forward(source, until):
+                    await self._look_again()
+                    done = False
+                    break
+
+    async def _forward(self, source: Source, until: int | None, *, last: bool = False) -> bool:
+        """Forward from one file to its end; False where it was rewritten: look again."""
+        around, more = self._around, True
+        while more and not around.ending.stopped:
+            try:
+                progress = await around.output.forward(source, until, last=last)
+            except Rewritten:
+                return False
+            except Refused as refused:
+                around.report.input_refused(self.series.path, refused.encoding)
+                return True
+            except OSError as error:
+                around.report.input_unreadable(self.series.path, error)
+                return True
+            around.note(progress)
+            self._waiting[source] = progress.waiting
+            if progress.hole:
+                around.report.hole_skipped(self.series.path, progress.hole)
+            if progress.torn:
+                around.report.line_torn(self.series.path)
+            more = progress.more
+        return True
+
+    async def _finish(self) -> None:
+        """The run ends by itself: unfinished last lines are written, as cat would."""
+        for source in await self._around.output.call(self.series.unfinished):
+            if self._waiting.get(source, 1):
+                await self._forward(source, None, last=True)
+        self._around.report.input_finished(self.series.path)
+
+    def _leave_out(self) -> None:
+        assert self._look
+        if any(self._waiting.get(source) for source, _ in self._look.reads):
+            self._around.report.line_left_out(self.series.path)
+
+
+class StreamTail:
+    """A pipe or standard input: forwarded as it comes."""
+
+    def __init__(
+        self, name: str, open_stream: Callable[[], InputStream], around: Surroundings
+    ) -> None:
+        """`open_stream` opens it; called on the thread that owns the files."""
+        self._name = name
+        self._open = open_stream
+        self._around = around
+
+    async def run(self) -> None:
+        around = self._around
+        while not around.ending.has_come:
+            try:
+                stream = await around.output.call(self._open)
+            except OSError as error:
+                around.report.input_unreadable(self._name, error)
+                if around.once or await around.ending.wait(RECHECK_SECONDS):
+                    return
+            else:
+                around.report.input_works(self._name)
+                break
+        else:
+            return
+        interrupter = asyncio.create_task(self._interrupt(stream))
+        try:
+            await self._pump(stream)
+        finally:
+            interrupter.cancel()
+            await around.output.call(stream.close)
+
+    async def _interrupt(self, stream: InputStream) -> None:
+        await self._around.ending.wait()
+        await self._around.output.call(stream.interrupt)
+
+    async def _pump(self, stream: InputStream) -> None:
+        around = self._around
+        while not around.ending.stopped:
+            progress = await around.output.pump(stream)
+            around.note(progress)
+            if progress.more:
+                continue
+            if around.ending.has_come or not isinstance(stream, PipeStream):
+                break
+            if around.once and (stream.has_met_writer or not await self._meet_writer(stream)):
+                break
+            await around.ending.wait(NEWCOMER_SECONDS / 2)
+        if around.ending.stopped:
+            if len(stream.carry):
+                around.report.line_left_out(self._name)
+        else:
+            await around.output.pump_rest(stream)
+
+    async def _meet_writer(self, stream: PipeStream) -> bool:
+        """A writer that waited for us to open the pipe is given a moment to come."""
+        deadline = asyncio.get_running_loop().time() + NEWCOMER_SECONDS
+        while asyncio.get_running_loop().time() < deadline:
+            if await self._around.ending.wait(NEWCOMER_SECONDS / 10):
+                return False
+            progress = await self._around.output.pump(stream)
+            self._around.note(progress)
+            if progress.more or stream.has_met_writer:
+                return True
+        return False
+
+
+class Duplicate:
+    """A descriptor of our own for a caller's handle, and where its reading begins.
+
+    It is made at once, on the caller's thread: a number that the caller closes is given to
+    another file at once. Neither dup nor lseek can block.
+    """
+
+    def __init__(self, handle: BinaryIO) -> None:
+        self.handle = handle
+        self.name = str(getattr(handle, "name", "handle"))
+        self.fd = os.dup(handle.fileno())
+        self.offset = handle.tell()
+
+    def open(self, system: System) -> Source:
+        status = system.fstat(self.fd)
+        return Source(system, self.fd, self.name, identity(status), self.offset)
+
+
+@dataclass(slots=True)
+class HandleTail:
+    """A handle of the caller's: followed until it is closed, then read to its end."""
+
+    duplicate: Duplicate
+    interval: float
+    forward: Callable[..., Awaitable[Progress]]
+    lane: Lane
+    ending: Ending
+    note: Callable[[Progress], None] = field(default=lambda progress: None)
+    once: bool = False
+
+    async def run(self) -> None:
+        source = await self.lane.call(self.duplicate.open, System())
+        try:
+            while not self.ending.stopped:
+                # Asked before the reading: what was written before the close is read.
+                over = self.duplicate.handle.closed or self.ending.has_come or self.once
+                more = await self._forward(source, last=over)
+                if over and not more:
+                    return
+                if not more:
+                    await self.ending.wait(self.interval)
+        finally:
+            await asyncio.shield(self.lane.call(source.close))
+
+    async def _forward(self, source: Source, last: bool) -> bool:
+        try:
+            progress = await self.forward(source, last=last)
+        except Rewritten:
+            await self.lane.call(source.start_at, 0)
+            return True
+        self.note(progress)
+        return progress.more
+
+
+class Relay:
+    """Reads whole lines on a lane, for a `write_func` that is not a WriteThread's."""
+
+    def __init__(self, lane: Lane, write_func: WriteFunction) -> None:
+        self._lane = lane
+        self._write = write_func
+        self._buffer = bytearray(BUFFER)
+
+    async def forward(
+        self, source: Source, until: int | None = None, *, last: bool = False
+    ) -> Progress:
+        """Hand the next whole lines over; a long line is held in memory."""
+        lines, end, more = await self._lane.call(self._read, source, until, last)
+        if lines:
+            await self._write(lines)
+            await self._lane.call(source.advance_to, end)
+        return Progress(len(lines), more, 0)
+
+    def _read(self, source: Source, until: int | None, last: bool) -> tuple[bytes, int, bool]:
+        chunk = source.read(self._buffer, until)
+        if chunk.cut > chunk.begin:
+            lines = bytes(memoryview(self._buffer)[chunk.begin : chunk.cut])
+            return lines, source.offset + len(lines), not chunk.at_end or last
+        end: int | None = None
+        at_end = chunk.at_end
+        while end is None and not at_end:
+            end, at_end = source.find_long_end(self._buffer, until)
+        if end is None and not last:
+            return b"", source.offset, False
+        stop = source.rest if end is None else end
+        lines = b"".join(bytes(piece) for piece in source.pieces(self._buffer, stop))
+        if lines and end is None:
+            lines += b"\n"
+        return lines, stop, end is not None

@@ -1,0 +1,368 @@
+"""Wires one run together and decides when it is over."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from tailmerge.discover import STDIN, Discovery, Found, Kind, discover, group_rotated, is_pattern
+from tailmerge.ending import Ending
+from tailmerge.follow import (
+    Duplicate,
+    HandleTail,
+    SeriesTail,
+    StreamTail,
+    Surroundings,
+    Tail,
+    tail_async,
+)
+from tailmerge.lane import Lane
+from tailmerge.output import find_audience
+from tailmerge.registry import Registry
+from tailmerge.report import (
+    ReaderGone,
+    Report,
+    TailmergeError,
+    nothing_to_read,
+    stopped_reading,
+)
+from tailmerge.rotation import Folders, rotated_forms
+from tailmerge.series import News, Series
+from tailmerge.stream import BlockingStream, InputStream, PipeStream
+from tailmerge.system import Identity, System, identity, is_regular
+from tailmerge.voice import Voice
+from tailmerge.watch import LEAST_SECONDS, Watch
+from tailmerge.writer import WriteThread
+
+DISCOVER_SECONDS = 1.0
+"""How often patterns are looked at again while following."""
+
+PATIENCE_SECONDS = 10.0
+"""How long a one-shot run waits for an output that cannot be written."""
+
+SERIES_KINDS = (Kind.FILE, Kind.MISSING, Kind.UNREADABLE)
+"""What can become, or is, a file that rotates."""
+
+Handle = str | os.PathLike[str] | BinaryIO
+
+
+async def run_fully_async(
+    handles: Sequence[Handle],
+    interval: float = 0.1,
+    output_path: str | os.PathLike[str] = "-",
+    *,
+    once: bool = False,
+    lines: int | None = None,
+    pid: int | None = None,
+    until_idle: float | None = None,
+    rotate_wait: float = 5.0,
+    overwrite: bool = False,
+    report: Report | None = None,
+    stop: asyncio.Event | None = None,
+    system: System | None = None,
+) -> None:
+    """Merge many growing inputs into one output, line by line, until it is over.
+
+    `handles` are paths, glob patterns or open binary handles; "-" is standard input. Paths
+    and patterns are followed through rotation; a handle is read from its current position
+    until its caller closes it. `interval` is the poll interval and `output_path` what is
+    appended to ("-" is standard output). It ends when every input is over for good, when
+    `stop` is set or the task is cancelled (what was read is written first), and with
+
+    - `once`: after merging what is there now;
+    - `pid`: when this process is gone and its last lines are merged;
+    - `until_idle`: when nothing new came for so many seconds.
+
+    `lines` begins with so many last lines of the files that are there, `rotate_wait` is how
+    many seconds a rotated file must be quiet before it is no longer held open, `overwrite`
+    empties the output first. Messages go to the logger "tailmerge" unless a `report` takes
+    them.
+
+    Raises:
+        UsageProblem: there is nothing to read but the output and directories.
+        OutputError: the output cannot be opened or written.
+        ReaderGone: nobody reads the output any more.
+    """
+    voice = None
+    if report is None:
+        voice = Voice(logging.getLogger("tailmerge").warning)
+        await voice.open()
+        report = Report(voice.say, once=once)
+    run = _Run(
+        names=[os.fspath(h) for h in handles if isinstance(h, str | os.PathLike)],
+        duplicates=[Duplicate(h) for h in handles if not isinstance(h, str | os.PathLike)],
+        interval=interval,
+        output_path=os.fspath(output_path),
+        once=once,
+        lines=lines,
+        pid=pid,
+        until_idle=until_idle,
+        rotate_wait=rotate_wait,
+        overwrite=overwrite,
+        report=report,
+        stop=stop or asyncio.Event(),
+        system=system or System(),
+    )
+    try:
+        await run.run()
+    finally:
+        if voice:
+            await voice.close()
+
+
+@dataclass(kw_only=True, eq=False)
+class _Run:
+    """One run: its inputs, their tasks, and the reasons to end."""
+
+    names: list[str]
+    duplicates: list[Duplicate]
+    interval: float
+    output_path: str
+    once: bool
+    lines: int | None
+    pid: int | None
+    until_idle: float | None
+    rotate_wait: float
+    overwrite: bool
+    report: Report
+    stop: asyncio.Event
+    system: System
+
+    def __post_init__(self) -> None:
+        self.began = time.time()
+        self.registry = Registry()
+        self.folders = Folders(self.system)
+        self.series: dict[str, Series] = {}
+        self.met: set[str] = set()
+        """Names that are followed, or were skipped and spoken of."""
+        self.tails: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        async with Lane("tailmerge-discover") as lane:
+            discovery = await lane.call(discover, self.names, self.system)
+            own = await lane.call(self._find_output)
+            found = self._choose(discovery, own)
+            if not (found or self.duplicates or discovery.unmatched):
+                raise nothing_to_read()
+            async with WriteThread(
+                self.output_path,
+                audience=find_audience(f.status for f in found if f.status and f.kind is Kind.FILE),
+                overwrite=self.overwrite,
+                patience=PATIENCE_SECONDS if self.once else None,
+                report=self.report,
+                system=self.system,
+            ) as output:
+                self.registry.outputs = await output.identities()
+                try:
+                    await self._merge(lane, output, found)
+                except* TailmergeError as group:
+                    raise _first(group) from None
+                finally:
+                    await output.call(self._close)
+
+    def _close(self) -> None:
+        for series in self.series.values():
+            series.close()
+
+    def _find_output(self) -> Identity | None:
+        """The output as a file that could be among the inputs; None where it is none."""
+        try:
+            if self.output_path == STDIN:
+                status = self.system.fstat(1)
+            else:
+                status = self.system.stat(self.output_path)
+        except OSError:
+            return None
+        return identity(status) if is_regular(status) else None
+
+    def _choose(self, discovery: Discovery, own: Identity | None) -> list[Found]:
+        """What is to be read: neither the output nor directories, and no pipe twice.
+
+        A regular file with two names is found out when it is opened: either name may lead
+        to another file later.
+        """
+        chosen: list[Found] = []
+        pipes: dict[Identity, str] = {}
+        for found in discovery.found:
+            file = found.identity
+            self.met.add(found.name)
+            if found.kind is Kind.DIRECTORY:
+                self.report.directory_skipped(found.name)
+            elif file is not None and file == own:
+                self.report.output_skipped(found.name)
+            elif file is not None and file in pipes:
+                self.report.duplicate_skipped(found.name, pipes[file])
+            else:
+                if file is not None and found.kind is not Kind.FILE:
+                    pipes[file] = found.name
+                chosen.append(found)
+        for pattern in discovery.unmatched:
+            self.report.pattern_unmatched(pattern)
+        return chosen
+
+    async def _merge(self, lane: Lane, output: WriteThread, found: list[Found]) -> None:
+        ending = Ending()
+        watch = Watch(output, self.interval)
+        now = asyncio.get_running_loop().time()
+        around = Surroundings(output, watch, self.report, ending, self.once, now)
+        async with asyncio.TaskGroup() as group:
+            guards = [group.create_task(guard) for guard in self._guards(around)]
+            tails: list[Tail] = [
+                HandleTail(
+                    duplicate,
+                    self.interval,
+                    output.forward,
+                    output,
+                    ending,
+                    note=around.note,
+                    once=self.once,
+                )
+                for duplicate in self.duplicates
+            ]
+            tails += self._make_tails(found, around, start=True)
+            if self.once:
+                await self._read_in_order(tails, around)
+            else:
+                patterns = any(is_pattern(name) for name in self.names)
+                if patterns:
+                    guards.append(group.create_task(self._discover(lane, around, group)))
+                for tail in tails:
+                    self._start(tail, around, group)
+                while self.tails:
+                    await asyncio.wait(self.tails)
+                if patterns:
+                    await ending.wait()  # something may still appear
+            for guard in guards:
+                guard.cancel()
+
+    def _start(self, tail: Tail, around: Surroundings, group: asyncio.TaskGroup) -> None:
+        task = group.create_task(tail_async(tail, self.interval, around.output.write))
+        self.tails.add(task)
+        task.add_done_callback(self.tails.discard)
+
+    async def _read_in_order(self, tails: list[Tail], around: Surroundings) -> None:
+        """One-shot: all are looked at first, then read one after the other, as given."""
+        for tail in tails:
+            if isinstance(tail, SeriesTail):
+                await tail.prepare()
+        for tail in tails:
+            if not around.ending.stopped:
+                await tail_async(tail, self.interval, around.output.write)
+
+    def _make_tails(
+        self, found: Iterable[Found], around: Surroundings, *, start: bool
+    ) -> list[Tail]:
+        files = {f.name: f for f in found if f.kind in SERIES_KINDS}
+        groups = group_rotated(list(files))
+        tails: list[Tail] = []
+        for f in found:
+            if f.name in groups:
+                series = Series(
+                    f.name,
+                    self.system,
+                    self.registry,
+                    self.folders,
+                    rotate_wait=self.rotate_wait,
+                    lines=self.lines if start and f.kind is Kind.FILE else None,
+                    named=frozenset(groups[f.name]),
+                    passed_before=float("inf") if start else self.began,
+                )
+                self.series[f.name] = series
+                tails.append(SeriesTail(series, around, named=not f.matched))
+            elif f.kind is Kind.SOCKET:
+                self.report.input_special(f.name, f.kind.value)
+            elif f.kind not in SERIES_KINDS:
+                tails.append(StreamTail(f.name, self._opener(f), around))
+        return tails
+
+    def _opener(self, found: Found) -> Callable[[], InputStream]:
+        def open_stream() -> InputStream:
+            if found.kind is Kind.PIPE:
+                return PipeStream(found.name, self.system)
+            if found.kind is Kind.STDIN:
+                return BlockingStream(found.name, 0, self.system)
+            fd = self.system.open(found.name, os.O_RDONLY)
+            return BlockingStream(found.name, fd, self.system)
+
+        return open_stream
+
+    # the reasons to end, and what else goes on meanwhile
+
+    def _guards(self, around: Surroundings) -> Iterator[Coroutine[Any, Any, None]]:
+        yield around.watch.run()
+        yield self._await_stop(around)
+        yield self._await_end(around)
+        yield self._await_reader_gone(around.output)
+        if self.pid is not None:
+            yield self._await_process(self.pid, around)
+        if self.until_idle is not None:
+            yield self._await_idle(self.until_idle, around)
+
+    async def _await_stop(self, around: Surroundings) -> None:
+        await self.stop.wait()
+        around.ending.stop()
+
+    async def _await_end(self, around: Surroundings) -> None:
+        await around.ending.wait()
+        around.watch.end()
+        if around.ending.stopped:
+            await around.output.hurry()
+
+    async def _await_reader_gone(self, output: WriteThread) -> None:
+        await output.wait_reader_gone()
+        raise stopped_reading()
+
+    async def _await_process(self, pid: int, around: Surroundings) -> None:
+        while await around.output.call(self.system.is_running, pid):
+            await asyncio.sleep(max(self.interval, LEAST_SECONDS))
+        around.ending.finish()
+
+    async def _await_idle(self, seconds: float, around: Surroundings) -> None:
+        now = asyncio.get_running_loop().time
+        while (left := around.last_news + seconds - now()) > 0:
+            await asyncio.sleep(left)
+        around.ending.finish()
+
+    async def _discover(self, lane: Lane, around: Surroundings, group: asyncio.TaskGroup) -> None:
+        """Look at the patterns again and again; follow what is new."""
+        while not await around.ending.wait(DISCOVER_SECONDS):
+            discovery = await lane.call(discover, self.names, self.system, frozenset(self.met))
+            fresh: list[Found] = []
+            for found in discovery.found:
+                self.met.add(found.name)
+                if series := self._rotated_from(found.name):
+                    around.watch.tell(series, News.CHANGED)  # its content decides
+                elif found.kind is Kind.DIRECTORY:
+                    self.report.directory_skipped(found.name)
+                elif found.identity in self.registry.outputs:
+                    self.report.output_skipped(found.name)
+                elif found.kind is not Kind.MISSING:
+                    fresh.append(found)
+            for tail in self._make_tails(fresh, around, start=False):
+                if isinstance(tail, SeriesTail):
+                    self.report.input_appeared(tail.series.path)
+                self._start(tail, around, group)
+
+    def _rotated_from(self, name: str) -> Series | None:
+        """The input whose rotated form a file of this name could be."""
+        folder, base = os.path.split(name)
+        roots = (os.path.join(folder, form.base) for form in rotated_forms(base))
+        return next((self.series[root] for root in roots if root in self.series), None)
+
+
+def _first(group: BaseExceptionGroup[TailmergeError]) -> TailmergeError:
+    """Of all that went wrong at once, what is said: the reader's leaving before the rest."""
+    errors: list[TailmergeError] = []
+    pending: list[BaseException] = [group]
+    while pending:
+        error = pending.pop(0)
+        if isinstance(error, BaseExceptionGroup):
+            pending.extend(error.exceptions)
+        elif isinstance(error, TailmergeError):
+            errors.append(error)
+    return next((e for e in errors if isinstance(e, ReaderGone)), errors[0])

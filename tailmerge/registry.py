@@ -1,0 +1,36 @@
+"""Which file belongs to which input, so that none is read twice.
+
+A file can be reached by several names: hard links, symbolic links, two patterns, a rename
+from one input's name to another's. The registry knows every file that is held open, every
+one that was and keeps its position, and the outputs, by device and inode. It lives on the
+thread that owns the files.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tailmerge.system import Identity
+
+if TYPE_CHECKING:
+    from tailmerge.series import Generation, Series
+
+
+class Registry:
+    """The files that are known, by device and inode."""
+
+    def __init__(self) -> None:
+        self._owners: dict[Identity, tuple[Series, Generation]] = {}
+        self.outputs: set[Identity] = set()
+        """What we write or wrote to: never an input."""
+
+    def claim(self, file: Identity, series: Series, generation: Generation) -> None:
+        self._owners[file] = (series, generation)
+
+    def forget(self, file: Identity, generation: Generation) -> None:
+        """The file is gone; its number may be given to another one."""
+        if self._owners.get(file, (None, None))[1] is generation:
+            del self._owners[file]
+
+    def owner(self, file: Identity) -> tuple[Series, Generation] | None:
+        return self._owners.get(file)

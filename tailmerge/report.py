@@ -1,0 +1,216 @@
+"""Every sentence that is said to a person, help and usage errors apart.
+
+One method an event: subject, what happened, what tailmerge does now; said once a change
+of state. A `Report` decides what is said at which level (the contract's table) and knows
+what is still owed, which decides the exit code of a run that ends by itself. Where the
+words go is its caller's: `say` gets one line without its newline.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+from collections.abc import Callable
+
+NAMED = {
+    errno.ENOENT: "no such file",
+    errno.EACCES: "permission denied",
+    errno.EISDIR: "is a directory",
+    errno.ENOSPC: "no space left on the disk",
+    errno.EDQUOT: "the disk quota is used up",
+}
+
+
+class TailmergeError(Exception):
+    """What ends a run, in one line that says what to do; `exit_code` is the contract's."""
+
+    exit_code = 3
+
+
+class UsageProblem(TailmergeError):
+    """What was asked for cannot be meant; exit code 2."""
+
+    exit_code = 2
+
+
+class OutputError(TailmergeError):
+    """The output could not be opened or written; exit code 3."""
+
+
+class OutputOwes(OutputError):
+    """The run ended while the output did not take what was read."""
+
+
+class ReaderGone(TailmergeError):
+    """Nobody reads the standard output any more."""
+
+
+def show(name: str) -> str:
+    """A file name as a message may hold it: quoted when odd, no control characters."""
+    if not name:
+        return "''"
+    if not name.isprintable():
+        escaped = name.encode("unicode_escape", "backslashreplace").decode("ascii")
+        return "$'" + escaped.replace("'", "\\'") + "'"
+    return shlex.quote(name) if any(c in name for c in " \t'\"\\$`;&|<>(){}!#") else name
+
+
+def explain(error: OSError) -> str:
+    """An error of the system in a few lower-case words."""
+    if error.errno is None:
+        return str(error)
+    return NAMED.get(error.errno) or os.strerror(error.errno).lower()
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+class Report:
+    """What a run says, and what it still owes."""
+
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        *,
+        once: bool = False,
+        quiet: bool = False,
+        verbose: bool = False,
+    ) -> None:
+        self._say = say
+        self._once = once
+        self._quiet = quiet
+        self._verbose = verbose
+        self._owed: dict[str, str] = {}
+
+    @property
+    def owes(self) -> bool:
+        """Whether some input, or a part of one, could not be read so far."""
+        return bool(self._owed)
+
+    # levels
+
+    def _news(self, text: str) -> None:
+        if self._verbose or not (self._once or self._quiet):
+            self._say(text)
+
+    def _notice(self, text: str) -> None:
+        if not self._quiet:
+            self._say(text)
+
+    def _detail(self, text: str) -> None:
+        if self._verbose:
+            self._say(text)
+
+    def _problem(self, name: str, text: str) -> None:
+        """Owed from now on: it makes the exit code 1 unless it is over before the end."""
+        if self._owed.get(name) != text:
+            self._owed[name] = text
+            self._say(f"{show(name)}: {text}")
+
+    # inputs
+
+    def input_missing(self, name: str) -> None:
+        self._problem(name, "no such file" if self._once else "no such file yet, waiting for it")
+
+    def input_unreadable(self, name: str, error: OSError) -> None:
+        self._problem(name, explain(error) + ("" if self._once else ", tried again"))
+
+    def input_refused(self, name: str, encoding: str) -> None:
+        self._problem(
+            name, f"is {encoding}, not read; convert it: iconv -f {encoding} -t UTF-8 {show(name)}"
+        )
+
+    def input_special(self, name: str, kind: str) -> None:
+        self._problem(name, f"is {kind}, not read")
+
+    def input_works(self, name: str) -> bool:
+        """An input can be read; whether that is news because it was missing or unreadable."""
+        if self._owed.pop(name, None) is None:
+            return False
+        self._notice(f"{show(name)}: can be read now, followed from its first line")
+        return True
+
+    def input_appeared(self, name: str) -> None:
+        self._news(f"{show(name)}: appeared, followed from its first line")
+
+    def input_gone(self, name: str) -> None:
+        self._news(f"{show(name)}: gone, waiting for it to come back")
+
+    def input_rotated(self, name: str, held: int) -> None:
+        self._news(f"{show(name)}: rotated, {plural(held, 'file')} followed")
+
+    def input_rewritten(self, name: str) -> None:
+        self._news(f"{show(name)}: truncated, followed from its first line")
+
+    def hole_skipped(self, name: str, size: int) -> None:
+        self._notice(
+            f"{show(name)}: skipped a hole of {plural(size, 'NUL byte')} at its start"
+            " (its writer does not append: open the log with O_APPEND)"
+        )
+
+    def lines_missing(self, name: str, size: int) -> None:
+        self._notice(
+            f"{show(name)}: lines may be missing, {plural(size, 'byte')} were gone"
+            " before they could be read"
+        )
+
+    def line_torn(self, name: str) -> None:
+        self._notice(f"{show(name)}: was cut while a line was copied, that line is incomplete")
+
+    def line_left_out(self, name: str) -> None:
+        self._notice(f"{show(name)}: unfinished last line left out")
+
+    def input_finished(self, name: str) -> None:
+        self._detail(f"{show(name)}: read to its end")
+
+    def input_let_go(self, name: str) -> None:
+        self._detail(f"{show(name)}: quiet since its rotation, no longer held open")
+
+    def pattern_unmatched(self, pattern: str) -> None:
+        self._news(f"{show(pattern)}: matches no file" + ("" if self._once else " yet"))
+
+    def directory_skipped(self, name: str) -> None:
+        self._news(f"{show(name)}: is a directory, skipped")
+
+    def output_skipped(self, name: str) -> None:
+        self._news(f"{show(name)}: is the output, skipped")
+
+    def duplicate_skipped(self, name: str, other: str) -> None:
+        self._detail(f"{show(name)}: is the same file as {show(other)}, followed once")
+
+    # output
+
+    def output_reopened(self, name: str) -> None:
+        self._news(f"{show(name)}: moved or deleted, opened anew")
+
+    def output_truncated(self, name: str) -> None:
+        self._news(f"{show(name)}: truncated by someone else, appended to")
+
+    def output_waits(self, name: str, error: OSError) -> None:
+        self._notice(f"{show(name)}: {explain(error)}, waiting; nothing is skipped")
+
+    def output_works(self, name: str) -> None:
+        self._notice(f"{show(name)}: can be written again")
+
+
+def cannot_open(name: str, error: OSError) -> OutputError:
+    if error.errno == errno.ENOENT:
+        folder = os.path.dirname(name) or "."
+        return OutputError(f"{show(name)}: no folder {show(folder)}; make it, or name another -o")
+    if error.errno == errno.EISDIR:
+        return OutputError(f"{show(name)}: is a directory; name a file in it with -o")
+    return OutputError(f"{show(name)}: {explain(error)}; name another output with -o")
+
+
+def still_owes(name: str, reason: str) -> OutputOwes:
+    return OutputOwes(f"{show(name)}: {reason}; not all that was read is written")
+
+
+def nothing_to_read() -> UsageProblem:
+    return UsageProblem("nothing left to read: every input is the output or a directory")
+
+
+def stopped_reading() -> ReaderGone:
+    return ReaderGone("standard output: its reader has gone")

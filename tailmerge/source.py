@@ -1,0 +1,348 @@
+"""One open input file: what it is, and how its whole lines are read.
+
+A source reads at offsets (pread), so the descriptor's own position is never used and a
+caller's handle is never moved. With each read it proves that the bytes before its offset
+are still the ones it forwarded: the marker, re-read in the same call. A file that was
+truncated and has grown past the offset, or was rewritten in place, is seen by that.
+It belongs to one thread; whoever forwards from it decides when.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tailmerge.lines import BLOCK
+from tailmerge.system import Identity, System, identity, is_regular
+
+MARKER = 64
+"""Bytes before the offset that are checked with every read."""
+
+HEAD = 1024
+"""Bytes at a file's start that its fingerprint covers at most."""
+
+BUFFER = MARKER + BLOCK
+"""Size of the buffer that `Source.read` fills, bytes."""
+
+SCAN = 64 * BLOCK
+"""Bytes looked through for the end of one long line before others get their turn."""
+
+BOMS = (
+    (b"\xff\xfe\x00\x00", "UTF-32LE"),
+    (b"\x00\x00\xfe\xff", "UTF-32BE"),
+    (b"\xff\xfe", "UTF-16LE"),
+    (b"\xfe\xff", "UTF-16BE"),
+)
+
+_numbers = itertools.count(1)
+
+
+class Rewritten(Exception):
+    """The file no longer holds what was read from it: truncated, or written over."""
+
+
+class Refused(Exception):
+    """The file is text in an encoding whose newlines are not bytes; `encoding` names it."""
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(encoding)
+        self.encoding = encoding
+
+
+class Torn(Exception):
+    """The file became shorter while a long line was copied out of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What one read brought, as indexes into the buffer."""
+
+    begin: int
+    """Where the source's offset is."""
+    cut: int
+    """Behind the last newline; `begin` where there is none."""
+    end: int
+    """Behind the last byte."""
+    at_end: bool
+    """The file, or what was asked of it, ended here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Up to where a file was forwarded, and how to know it again when it is not held open."""
+
+    path: str
+    """Where it was seen last."""
+    identity: Identity
+    offset: int
+    """Bytes forwarded."""
+    head_length: int
+    """Bytes that `head` covers; it grows with the file up to `HEAD`."""
+    head: str
+    marker_length: int
+    marker: str
+    """A digest of the last `marker_length` bytes before `offset`."""
+
+
+def digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=12).hexdigest()
+
+
+class Source:
+    """An open regular file and the offset up to which its lines were forwarded."""
+
+    __slots__ = (
+        "cut",
+        "cut_from",
+        "fd",
+        "fragment",
+        "head",
+        "head_length",
+        "hole",
+        "identity",
+        "marker",
+        "number",
+        "offset",
+        "orphan",
+        "path",
+        "scanned",
+        "system",
+    )
+
+    def __init__(self, system: System, fd: int, path: str, file: Identity, offset: int = 0) -> None:
+        self.system = system
+        self.fd = fd
+        self.path = path
+        self.identity = file
+        self.number = next(_numbers)
+        self.head = ""
+        self.head_length = 0
+        self.orphan = b""
+        """The unfinished last line of a content that is gone: goes out before all else."""
+        self.hole = 0
+        """Bytes of a hole that were skipped and not yet spoken of."""
+        self.start_at(offset)
+
+    def start_at(self, offset: int, cut_from: int = 0) -> None:
+        """Go on from `offset` of what the file holds now; nothing before it is known.
+
+        `cut_from` is the offset before a truncation: a writer that does not append leaves
+        at least so many NULs behind.
+        """
+        self.offset = offset
+        self.cut = False
+        """A read found it rewritten; whoever looks next decides where to go on."""
+        self.cut_from = cut_from
+        self.marker = b""
+        self.fragment = b""
+        """The bytes behind `offset` when the end was last reached, up to a block of them."""
+        self.scanned = offset
+        """There is no newline between `offset` and here."""
+
+    def size(self) -> int:
+        """The file's size now, bytes."""
+        return self.system.fstat(self.fd).st_size
+
+    def close(self) -> None:
+        self.system.close(self.fd)
+        self.fd = -1  # the number is reused at once
+
+    def read(self, buffer: bytearray, until: int | None = None) -> Chunk:
+        """Fill the buffer from the offset, at most up to the offset `until`.
+
+        Raises:
+            Rewritten: the bytes before the offset are no longer there.
+            Refused: the file is UTF-16 or UTF-32.
+        """
+        if self.fd < 0:
+            raise Rewritten(self.path)  # it was closed, or given to another input
+        back = len(self.marker)
+        room = len(buffer) - back
+        if until is not None:
+            room = max(0, min(room, until - self.offset))
+        got = self.system.read_into(self.fd, memoryview(buffer)[: back + room], self.offset - back)
+        self._check_unchanged(buffer, got, back + room)
+        if self.offset == 0 and got:
+            self._check_encoding(bytes(buffer[:4]))
+            if buffer[0] == 0 and self._skip_hole(buffer):
+                return self.read(buffer, until)
+        cut = buffer.rfind(b"\n", back, got) + 1 or back
+        at_end = got < back + room or (until is not None and self.offset + got - back >= until)
+        if at_end:
+            self.fragment = bytes(memoryview(buffer)[cut:got])
+        return Chunk(back, cut, got, at_end)
+
+    def _check_unchanged(self, buffer: bytearray, got: int, asked: int) -> None:
+        back = len(self.marker)
+        known = self.fragment[: asked - back]
+        if (
+            got < back + len(known)
+            or not buffer.startswith(self.marker)
+            or not buffer.startswith(known, back)
+        ):
+            self.cut = True
+            raise Rewritten(self.path)
+
+    @staticmethod
+    def _check_encoding(start: bytes) -> None:
+        for bom, encoding in BOMS:
+            if start.startswith(bom):
+                raise Refused(encoding)
+
+    def _skip_hole(self, buffer: bytearray) -> bool:
+        """Move the offset behind a hole at the file's start; False where there is none.
+
+        A hole is what copytruncate leaves under a writer without O_APPEND, which goes on
+        at its old offset. Where the file system has no holes, or the hole is smaller than
+        its blocks, NULs count as one when there are as many as were forwarded before.
+        """
+        data = 0
+        if hasattr(os, "SEEK_DATA"):
+            try:
+                data = self.system.seek(self.fd, 0, os.SEEK_DATA)
+            except OSError:
+                return False  # nothing but a hole so far, or no such call here
+        if data == 0 and not self.cut_from:
+            return False
+        end = data
+        while got := self.system.read_into(self.fd, memoryview(buffer), end):
+            nuls = got - len(bytes(memoryview(buffer)[:got]).lstrip(b"\0"))
+            end += nuls
+            if nuls < got:
+                break
+        if data == 0 and end < self.cut_from:
+            return False
+        self.hole = end
+        self.start_at(end)
+        return end > 0
+
+    def advance(self, buffer: bytearray, chunk: Chunk) -> None:
+        """The lines of this chunk are forwarded: the offset is behind them now."""
+        if self.head_length < HEAD:
+            self._learn_head(buffer, chunk)
+        self.offset += chunk.cut - chunk.begin
+        self.scanned = self.offset
+        if not chunk.at_end:
+            self.fragment = b""
+        self.marker = bytes(memoryview(buffer)[max(0, chunk.cut - MARKER) : chunk.cut])
+
+    def advance_to(self, offset: int) -> None:
+        """All up to `offset` is forwarded, however it was read."""
+        length = min(MARKER, offset)
+        self.marker = self.system.read_at(self.fd, length, offset - length)
+        self.offset = self.scanned = offset
+        self.fragment = b""
+
+    def _learn_head(self, buffer: bytearray, chunk: Chunk) -> None:
+        if self.offset == 0:
+            start = bytes(memoryview(buffer)[chunk.begin : min(chunk.begin + HEAD, chunk.end)])
+        else:
+            start = self.system.read_at(self.fd, HEAD, 0)
+        self.head_length = len(start)
+        self.head = digest(start)
+
+    def find_long_end(self, buffer: bytearray, until: int | None) -> tuple[int | None, bool]:
+        """Look on for the newline of a line longer than a block.
+
+        Returns the offset behind it, or None, and whether the file's end was reached.
+        Where neither is so the call has used up its `SCAN` bytes and is made again.
+        """
+        if self.scanned > self.size():
+            self.scanned = self.offset  # cut within the line: look through it again
+        self.scanned = max(self.scanned, self.offset)
+        limit = self.scanned + SCAN
+        view = memoryview(buffer)
+        while self.scanned < limit:
+            room = len(buffer) if until is None else min(len(buffer), until - self.scanned)
+            got = self.system.read_into(self.fd, view[:room], self.scanned) if room > 0 else 0
+            cut = buffer.find(b"\n", 0, got)
+            if cut >= 0:
+                return self.scanned + cut + 1, False
+            self.scanned += got
+            if got < len(buffer):
+                return None, True
+        return None, False
+
+    def pieces(self, buffer: bytearray, end: int) -> Iterator[memoryview]:
+        """The bytes from the offset to `end`, a block at a time, each valid until the next.
+
+        Raises:
+            Torn: the file ended before.
+        """
+        view = memoryview(buffer)
+        at = self.offset
+        while at < end:
+            got = self.system.read_into(self.fd, view[: min(len(buffer), end - at)], at)
+            if got == 0:
+                raise Torn(self.path)
+            at += got
+            yield view[:got]
+
+    @property
+    def rest(self) -> int:
+        """The offset behind the unfinished last line; `offset` where there is none."""
+        return max(self.scanned, self.offset + len(self.fragment))
+
+    def position(self) -> Position:
+        """What is remembered of this file when it is closed."""
+        if self.head_length < HEAD:
+            start = self.system.read_at(self.fd, HEAD, 0)
+            self.head_length, self.head = len(start), digest(start)
+        length = min(MARKER, self.offset)
+        if len(self.marker) < length:
+            self.marker = self.system.read_at(self.fd, length, self.offset - length)
+        return self.position_before()
+
+    def position_before(self) -> Position:
+        """What was known of this file before it was cut; reads nothing."""
+        return Position(
+            self.path,
+            self.identity,
+            self.offset,
+            self.head_length,
+            self.head or digest(b""),
+            len(self.marker),
+            digest(self.marker),
+        )
+
+
+def fits(system: System, fd: int, position: Position) -> bool:
+    """Whether an open file holds, up to a recorded position, what was forwarded there."""
+    if digest(system.read_at(fd, position.head_length, 0)) != position.head:
+        return False
+    start = position.offset - position.marker_length
+    return digest(system.read_at(fd, position.marker_length, start)) == position.marker
+
+
+def begins_with(system: System, fd: int, other: int, size: int) -> bool:
+    """Whether the file `fd` begins with the first `size` bytes of the file `other`.
+
+    The last block is compared first: two logs that differ at all mostly differ there.
+    """
+    last = max(0, size - BLOCK)
+    for at in itertools.chain((last,), range(0, last, BLOCK)):
+        length = min(BLOCK, size - at)
+        theirs = system.read_at(other, length, at)
+        if len(theirs) < length or system.read_at(fd, length, at) != theirs:
+            return False
+    return True
+
+
+def open_source(system: System, path: str) -> Source:
+    """Open a regular file to be read from its first byte.
+
+    Raises:
+        OSError: it cannot be opened, or it is no regular file.
+    """
+    fd = system.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        status = system.fstat(fd)
+        if not is_regular(status):
+            raise OSError(None, "is no longer a regular file, not read")
+        return Source(system, fd, path, identity(status))
+    except BaseException:
+        system.close(fd)
+        raise

@@ -1,0 +1,196 @@
+"""Inputs that cannot be read twice: named pipes and standard input.
+
+A named pipe is opened without blocking and read when it is ready. Standard input, which is
+shared with whoever started us, is read by a thread of its own that may block for ever: its
+flags are not ours to change. An unfinished last line is kept until its end comes, a long
+one in an unnamed temporary file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import queue
+import tempfile
+import threading
+from collections.abc import Iterator
+from typing import IO
+
+from tailmerge.lines import BLOCK
+from tailmerge.system import System
+
+CHUNK = 64 * 1024
+"""Bytes a read: what a pipe holds."""
+
+NEWCOMER_SECONDS = 0.2
+"""How long a one-shot run waits for a writer that was waiting for us to open the pipe."""
+
+_numbers = itertools.count(1)
+
+
+class Carry:
+    """Bytes that came and are no whole line yet."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._spool: IO[bytes] | None = None
+
+    def __len__(self) -> int:
+        return self._size
+
+    def add(self, data: bytes) -> None:
+        self._parts.append(data)
+        self._size += len(data)
+        if self._spool or self._size > BLOCK:
+            if self._spool is None:
+                self._spool = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+            for part in self._parts:
+                _write_all(self._spool, part)
+            self._parts.clear()
+
+    def take(self) -> Iterator[bytes]:
+        """All of it, a block at a time; afterwards there is nothing left."""
+        if self._spool:
+            self._spool.seek(0)
+            while block := self._spool.read(BLOCK):
+                yield block
+            self._spool.close()
+            self._spool = None
+        yield from self._parts
+        self._parts.clear()
+        self._size = 0
+
+
+def _write_all(file: IO[bytes], data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
+
+
+class InputStream:
+    """What comes out of a pipe: read on the loop of the thread that owns the files."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.number = -next(_numbers)
+        self.offset = 0
+        """Bytes of whole lines forwarded."""
+        self.carry = Carry()
+        self._interrupted = asyncio.Event()
+
+    async def read(self) -> bytes | None:
+        """The next bytes as they come; b"" when no writer is left; None when interrupted."""
+        raise NotImplementedError
+
+    def interrupt(self) -> None:
+        """The run is to end: a read no longer waits."""
+        self._interrupted.set()
+
+    def close(self) -> None:
+        """Let go of the pipe and of what is kept of it."""
+        for _ in self.carry.take():
+            pass
+
+
+class PipeStream(InputStream):
+    """A named pipe, whose end stays open for the next writer."""
+
+    def __init__(self, name: str, system: System) -> None:
+        super().__init__(name)
+        self._system = system
+        self._fd = system.open(name, os.O_RDONLY | os.O_NONBLOCK)
+        self._met = False
+        """There was a writer."""
+
+    async def read(self) -> bytes | None:
+        while True:
+            try:
+                data = self._system.read(self._fd, CHUNK)
+            except BlockingIOError:
+                self._met = True
+                if self._interrupted.is_set():
+                    return None
+                await self._wait_until_readable()
+                continue
+            self._met = self._met or bool(data)
+            return data
+
+    async def wait_for_writer(self, seconds: float) -> bool:
+        """After b"": wait so long, or until interrupted; whether to read on."""
+        try:
+            await asyncio.wait_for(self._interrupted.wait(), seconds)
+        except TimeoutError:
+            return True
+        return False
+
+    @property
+    def has_met_writer(self) -> bool:
+        return self._met
+
+    async def _wait_until_readable(self) -> None:
+        loop = asyncio.get_running_loop()
+        ready = asyncio.Event()
+        loop.add_reader(self._fd, ready.set)
+        waits = [loop.create_task(event.wait()) for event in (ready, self._interrupted)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            loop.remove_reader(self._fd)
+            for wait in waits:
+                wait.cancel()
+
+    def close(self) -> None:
+        super().close()
+        self._system.close(self._fd)
+
+
+class BlockingStream(InputStream):
+    """Standard input, or a device: a daemon thread reads it, one block ahead."""
+
+    def __init__(self, name: str, fd: int, system: System) -> None:
+        super().__init__(name)
+        self._fd = fd
+        self._system = system
+        self._loop = asyncio.get_running_loop()
+        self._data: asyncio.Queue[bytes | OSError] = asyncio.Queue()
+        self._wanted: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._pending = False
+        self._thread = threading.Thread(target=self._run, name="tailmerge-stdin", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        # os.read on the descriptor: a daemon thread inside sys.stdin.buffer would abort
+        # the interpreter's exit.
+        while self._wanted.get():
+            data: bytes | OSError
+            try:
+                data = self._system.read(self._fd, CHUNK)
+            except OSError as error:
+                data = error
+            try:
+                self._loop.call_soon_threadsafe(self._data.put_nowait, data)
+            except RuntimeError:
+                return  # the run has ended while we waited for data
+
+    async def read(self) -> bytes | None:
+        if not self._pending:
+            self._pending = True
+            self._wanted.put(True)
+        get = asyncio.ensure_future(self._data.get())
+        interrupted = asyncio.ensure_future(self._interrupted.wait())
+        await asyncio.wait([get, interrupted], return_when=asyncio.FIRST_COMPLETED)
+        interrupted.cancel()
+        if not get.done():
+            get.cancel()
+            return None
+        self._pending = False
+        data = get.result()
+        if isinstance(data, OSError):
+            raise data
+        return data
+
+    def close(self) -> None:
+        super().close()
+        self._wanted.put(False)

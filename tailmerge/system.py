@@ -1,0 +1,122 @@
+"""Every system call of a run, in one place that a test can replace.
+
+All other modules reach files through a `System`; none calls `os` for I/O itself. A test
+hands in a subclass that counts the calls, makes the n-th one fail, writes half of its
+bytes or ends the process there. Methods raise OSError as the system call does.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+from collections.abc import Iterator
+
+Identity = tuple[int, int]
+"""(st_dev, st_ino): which file this is, as long as somebody holds it open."""
+
+
+def identity(status: os.stat_result) -> Identity:
+    return (status.st_dev, status.st_ino)
+
+
+class System:
+    """The operating system's calls as they are."""
+
+    def open(self, path: str, flags: int, mode: int = 0o600) -> int:
+        return os.open(path, flags | os.O_CLOEXEC | os.O_NOCTTY, mode)
+
+    def duplicate(self, fd: int) -> int:
+        return os.dup(fd)
+
+    def close(self, fd: int) -> None:
+        os.close(fd)
+
+    def read(self, fd: int, count: int) -> bytes:
+        return os.read(fd, count)
+
+    def read_at(self, fd: int, count: int, offset: int) -> bytes:
+        return os.pread(fd, count, offset)
+
+    def read_into(self, fd: int, view: memoryview, offset: int) -> int:
+        """Fill `view` from `offset`; return the bytes read, fewer at the end of the file."""
+        if hasattr(os, "preadv"):
+            return os.preadv(fd, [view], offset)
+        data = os.pread(fd, len(view), offset)
+        view[: len(data)] = data
+        return len(data)
+
+    def write(self, fd: int, data: bytes | bytearray | memoryview) -> int:
+        return os.write(fd, data)
+
+    def seek(self, fd: int, offset: int, whence: int) -> int:
+        return os.lseek(fd, offset, whence)
+
+    def stat(self, path: str) -> os.stat_result:
+        return os.stat(path)
+
+    def fstat(self, fd: int) -> os.stat_result:
+        return os.fstat(fd)
+
+    def change_mode(self, fd: int, mode: int) -> None:
+        os.fchmod(fd, mode)
+
+    def change_group(self, fd: int, group: int) -> None:
+        os.fchown(fd, -1, group)
+
+    def umask(self) -> int:
+        """The process's umask, without changing it where the system tells."""
+        try:
+            with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+                for line in status:
+                    if line.startswith("Umask:"):
+                        return int(line.split()[1], 8)
+        except OSError:
+            pass  # no /proc here
+        mask = os.umask(0o077)  # for a moment stricter, never looser
+        os.umask(mask)
+        return mask
+
+    def truncate(self, fd: int, length: int) -> None:
+        os.ftruncate(fd, length)
+
+    def names(self, folder: str) -> Iterator[str]:
+        """The names in a folder, in no order."""
+        return iter(os.listdir(folder))
+
+    def has_reader(self, fd: int) -> bool:
+        """Whether anybody can still read what is written to this pipe or socket."""
+        poller = select.poll()
+        poller.register(fd, 0)
+        return not any(event & (select.POLLERR | select.POLLHUP) for _, event in poller.poll(0))
+
+    def is_running(self, pid: int) -> bool:
+        """Whether this process lives; one that ended and was not waited for does not."""
+        if hasattr(os, "pidfd_open"):
+            try:
+                fd = os.pidfd_open(pid)
+            except ProcessLookupError:
+                return False
+            except OSError:
+                return self._answers(pid)  # a sandbox without pidfd_open
+            try:
+                poller = select.poll()
+                poller.register(fd, select.POLLIN)
+                return not poller.poll(0)
+            finally:
+                os.close(fd)
+        return self._answers(pid)
+
+    @staticmethod
+    def _answers(pid: int) -> bool:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
+
+
+def is_regular(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode)
