@@ -141,9 +141,11 @@ class _Run:
         self.met: set[str] = set()
         """Names that are followed, or were skipped and spoken of."""
         self.tails: set[asyncio.Task[None]] = set()
+        self.lane = Lane("tailmerge-discover")
+        self.group = asyncio.TaskGroup()
 
     async def run(self) -> None:
-        async with Lane("tailmerge-discover") as lane:
+        async with self.lane as lane:
             discovery = await lane.call(discover, self.names, self.system)
             own = await lane.call(self._find_output)
             found = self._choose(discovery, own)
@@ -159,7 +161,7 @@ class _Run:
             ) as output:
                 self.registry.outputs = await output.identities()
                 try:
-                    await self._merge(lane, output, found)
+                    await self._merge(output, found)
                 except* TailmergeError as group:
                     raise _first(group) from None
                 finally:
@@ -205,12 +207,12 @@ class _Run:
             self.report.pattern_unmatched(pattern)
         return chosen
 
-    async def _merge(self, lane: Lane, output: WriteThread, found: list[Found]) -> None:
+    async def _merge(self, output: WriteThread, found: list[Found]) -> None:
         ending = Ending()
         watch = Watch(output, self.interval)
         now = asyncio.get_running_loop().time()
         around = Surroundings(output, watch, self.report, ending, self.once, now)
-        async with asyncio.TaskGroup() as group:
+        async with self.group as group:
             guards = [group.create_task(guard) for guard in self._guards(around)]
             tails: list[Tail] = [
                 HandleTail(
@@ -230,9 +232,9 @@ class _Run:
             else:
                 patterns = any(is_pattern(name) for name in self.names)
                 if patterns:
-                    guards.append(group.create_task(self._discover(lane, around, group)))
+                    guards.append(group.create_task(self._discover(around)))
                 for tail in tails:
-                    self._start(tail, around, group)
+                    self._start(tail, around)
                 while self.tails:
                     await asyncio.wait(self.tails)
                 if patterns:
@@ -240,8 +242,8 @@ class _Run:
             for guard in guards:
                 guard.cancel()
 
-    def _start(self, tail: Tail, around: Surroundings, group: asyncio.TaskGroup) -> None:
-        task = group.create_task(tail_async(tail, self.interval, around.output.write))
+    def _start(self, tail: Tail, around: Surroundings) -> None:
+        task = self.group.create_task(tail_async(tail, self.interval, around.output.write))
         self.tails.add(task)
         task.add_done_callback(self.tails.discard)
 
@@ -320,33 +322,42 @@ class _Run:
     async def _await_process(self, pid: int, around: Surroundings) -> None:
         while await around.output.call(self.system.is_running, pid):
             await asyncio.sleep(max(self.interval, LEAST_SECONDS))
-        around.ending.finish()
+        await self._finish(around)
 
     async def _await_idle(self, seconds: float, around: Surroundings) -> None:
         now = asyncio.get_running_loop().time
         while (left := around.last_news + seconds - now()) > 0:
             await asyncio.sleep(left)
+        await self._finish(around)
+
+    async def _finish(self, around: Surroundings) -> None:
+        """A last look at the patterns: what appeared just before the end is merged too."""
+        await self._discover_again(around)
         around.ending.finish()
 
-    async def _discover(self, lane: Lane, around: Surroundings, group: asyncio.TaskGroup) -> None:
+    async def _discover(self, around: Surroundings) -> None:
         """Look at the patterns again and again; follow what is new."""
         while not await around.ending.wait(DISCOVER_SECONDS):
-            discovery = await lane.call(discover, self.names, self.system, frozenset(self.met))
-            fresh: list[Found] = []
-            for found in discovery.found:
-                self.met.add(found.name)
-                if series := self._rotated_from(found.name):
-                    around.watch.tell(series, News.CHANGED)  # its content decides
-                elif found.kind is Kind.DIRECTORY:
-                    self.report.directory_skipped(found.name)
-                elif found.identity in self.registry.outputs:
-                    self.report.output_skipped(found.name)
-                elif found.kind is not Kind.MISSING:
-                    fresh.append(found)
-            for tail in self._make_tails(fresh, around, start=False):
-                if isinstance(tail, SeriesTail):
-                    self.report.input_appeared(tail.series.path)
-                self._start(tail, around, group)
+            await self._discover_again(around)
+
+    async def _discover_again(self, around: Surroundings) -> None:
+        patterns = [name for name in self.names if is_pattern(name)]
+        discovery = await self.lane.call(discover, patterns, self.system, frozenset(self.met))
+        fresh: list[Found] = []
+        for found in discovery.found:
+            self.met.add(found.name)
+            if series := self._rotated_from(found.name):
+                around.watch.tell(series, News.CHANGED)  # its content decides
+            elif found.kind is Kind.DIRECTORY:
+                self.report.directory_skipped(found.name)
+            elif found.identity in self.registry.outputs:
+                self.report.output_skipped(found.name)
+            elif found.kind is not Kind.MISSING:
+                fresh.append(found)
+        for tail in self._make_tails(fresh, around, start=False):
+            if isinstance(tail, SeriesTail):
+                self.report.input_appeared(tail.series.path)
+            self._start(tail, around)
 
     def _rotated_from(self, name: str) -> Series | None:
         """The input whose rotated form a file of this name could be."""
