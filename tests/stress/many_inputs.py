@@ -26,6 +26,7 @@ def merge_many(folder: Path, inputs: int, measured: float, late: float) -> Resul
     """`measured` is for how many seconds the cost is measured, `late` how late a line comes."""
     paths = [folder / f"input{number:04}.log" for number in range(inputs)]
     merged = folder / "merged"
+    merged.touch()
     for number, path in enumerate(paths):
         path.write_bytes(make_line(number, 0))
     with tailmerge(folder, str(folder / "*.log"), "-o", merged) as merge:

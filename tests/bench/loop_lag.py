@@ -1,0 +1,170 @@
+"""How long tailmerge keeps the main event loop waiting, beside a run with blocking calls.
+
+    python tests/bench/loop_lag.py [--size BYTES]
+
+A heartbeat sleeps a millisecond at a time on the main loop and notes how late it wakes up.
+Beside it run_fully_async merges a backlog into a file, and into a named pipe whose reader
+stalls for two seconds; then the same is done by coroutines that read and write on the loop
+itself. Aim: p99 under 3 ms, max under 15 ms. Everything is made in the temporary directory
+and removed again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from tailmerge import NoNewData, readline, run_fully_async
+
+GIB = 1 << 30
+INPUTS = 4
+BEAT = 0.001
+STALL = 2.0
+LINE = b"2026-11-23T12:00:00.000+0000 INFO worker: a line of a log, about as long as most\n"
+
+READER = f"""
+import os, sys, time
+fd = os.open(sys.argv[1], os.O_RDONLY)
+left = int(sys.argv[2])
+while left > 0 and (data := os.read(fd, 1 << 16)):
+    left -= len(data)
+time.sleep({STALL})
+while os.read(fd, 1 << 16):
+    pass
+"""
+"""Takes so many bytes from a pipe, stalls, and takes the rest."""
+
+Merge = Callable[[list[Path], Path], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How late the heartbeat was, in seconds, over a whole run."""
+
+    beats: list[float]
+    seconds: float
+
+    def quantile(self, share: float) -> float:
+        return sorted(self.beats)[min(len(self.beats) - 1, int(len(self.beats) * share))]
+
+    def __str__(self) -> str:
+        p50, p99, worst = (self.quantile(q) * 1000 for q in (0.5, 0.99, 1.0))
+        return f"{p50:9.2f} {p99:9.2f} {worst:9.2f} {len(self.beats):8} {self.seconds:8.1f}"
+
+
+async def merge_with_tailmerge(inputs: list[Path], output: Path) -> None:
+    await run_fully_async(inputs, 0.1, output, once=True)
+
+
+async def merge_on_the_loop(inputs: list[Path], output: Path) -> None:
+    """What one writes first: open, read, write and close right in the coroutines."""
+    with open(output, "ab") as out:  # noqa: ASYNC230 - blocking is what is measured
+        async with asyncio.TaskGroup() as group:
+            for path in inputs:
+                group.create_task(_tail_on_the_loop(path, out))
+
+
+async def _tail_on_the_loop(path: Path, out: BinaryIO) -> None:
+    with open(path, "rb") as handle:  # noqa: ASYNC230 - blocking is what is measured
+        while True:
+            try:
+                line = readline(handle)
+            except NoNewData:
+                return
+            out.write(line)
+
+
+async def wait(inputs: list[Path], output: Path) -> None:
+    await asyncio.sleep(1)
+
+
+async def measure(merge: Merge, inputs: list[Path], output: Path) -> Lag:
+    beats: list[float] = []
+    heart = asyncio.create_task(_beat(beats))
+    await asyncio.sleep(0.1)
+    begin = time.perf_counter()
+    await merge(inputs, output)
+    seconds = time.perf_counter() - begin
+    await asyncio.sleep(10 * BEAT)  # a beat that is late now still counts
+    heart.cancel()
+    return Lag(beats, seconds)
+
+
+async def _beat(beats: list[float]) -> None:
+    while True:
+        begin = time.perf_counter()
+        await asyncio.sleep(BEAT)
+        beats.append(time.perf_counter() - begin - BEAT)
+
+
+def make_inputs(folder: Path, size: int) -> list[Path]:
+    """A backlog of `size` bytes in `INPUTS` files."""
+    block = LINE * (len(LINE) * 128)
+    paths = []
+    for number in range(INPUTS):
+        path = folder / f"input{number}.log"
+        with path.open("wb") as file:
+            while file.tell() < size // INPUTS:
+                file.write(block)
+        paths.append(path)
+    os.sync()  # writing the inputs back is not what is measured
+    return paths
+
+
+def into_file(merge: Merge, inputs: list[Path], folder: Path) -> Lag:
+    output = folder / "merged.log"
+    try:
+        lag = asyncio.run(measure(merge, inputs, output))
+        if merge is not wait:
+            assert output.stat().st_size == sum(path.stat().st_size for path in inputs)
+        return lag
+    finally:
+        output.unlink(missing_ok=True)
+
+
+def into_stalled_pipe(merge: Merge, inputs: list[Path], folder: Path) -> Lag:
+    output = folder / "pipe"
+    os.mkfifo(output)
+    taken = sum(path.stat().st_size for path in inputs) // 2
+    reader = subprocess.Popen([sys.executable, "-c", READER, output, str(taken)])
+    try:
+        lag = asyncio.run(measure(merge, inputs, output))
+        assert lag.seconds > STALL
+        return lag
+    finally:
+        reader.kill()
+        reader.wait()
+        output.unlink()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", metavar="BYTES", type=int, default=GIB, help="of the backlog")
+    size = parser.parse_args().size
+    with tempfile.TemporaryDirectory(prefix="loop_lag.") as name:
+        folder = Path(name)
+        inputs = make_inputs(folder, size)
+        print(f"loop lag in ms, {size / GIB:.2f} GiB in {INPUTS} files")
+        print(f"{'':38} {'p50':>9} {'p99':>9} {'max':>9} {'beats':>8} {'seconds':>8}")
+        rows = (
+            ("nothing beside the heartbeat", into_file, wait),
+            ("backlog to a file, tailmerge", into_file, merge_with_tailmerge),
+            ("backlog to a file, blocking calls", into_file, merge_on_the_loop),
+            ("reader stalls for 2 s, tailmerge", into_stalled_pipe, merge_with_tailmerge),
+            ("reader stalls for 2 s, blocking calls", into_stalled_pipe, merge_on_the_loop),
+        )
+        for title, run, merge in rows:
+            print(f"{title:38} {run(merge, inputs, folder)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
