@@ -1,17 +1,24 @@
-"""What several tests need: patience with real processes, and the command as one.
+"""What several tests need: patience with processes, faults of the system, a clock that jumps.
 
-Unit tests never wait for time to pass; process tests do it here and nowhere else.
+Unit tests never wait for time to pass; process tests do it in `eventually` and nowhere else.
 """
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import inspect
 import os
+import selectors
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
+
+from tailmerge.report import Report
+from tailmerge.system import System
 
 T = TypeVar("T")
 
@@ -21,6 +28,9 @@ LONGEST_DELAY = 0.25
 
 PROCESS_SECONDS = 30
 """How long a command that ends by itself may take on a loaded machine."""
+
+STUCK_SECONDS = 5
+"""When a loop that only waits for what a test does not do is found out."""
 
 
 def eventually(predicate: Callable[[], T], seconds: float = 10) -> T:
@@ -95,3 +105,122 @@ def append(path: Path | str, data: bytes) -> None:
     """Write as a log's writer does: opened for append, one write, closed."""
     with open(path, "ab", buffering=0) as file:
         file.write(data)
+
+
+def said() -> tuple[list[str], Report]:
+    """A Report that records, and the list of what it said."""
+    words: list[str] = []
+    return words, Report(words.append, verbose=True)
+
+
+# faults: what the system does wrong, at a call that is named
+
+Step = BaseException | Callable[..., Any] | None
+"""None: the call works. An exception: raised. A function: called with the real one in front."""
+
+
+class Faulty(System):
+    """A System whose calls follow a script: `Faulty(write=[None, short(3), no_space()])`.
+
+    When a script is used up the calls work again. `fired` lists the calls that went wrong
+    and `spent` is whether all that were planned did: a test asserts it, since a fault that
+    never happened proves nothing.
+    """
+
+    def __init__(self, **scripts: list[Step]) -> None:
+        self.scripts = scripts
+        self.fired: list[str] = []
+
+    @property
+    def spent(self) -> bool:
+        return not any(any(script) for script in self.scripts.values())
+
+    def _play(self, name: str, *args: Any) -> Any:
+        real = functools.partial(getattr(System, name), self)
+        script = self.scripts.get(name)
+        step = script.pop(0) if script else None
+        if step is None:
+            return real(*args)
+        self.fired.append(name)
+        if isinstance(step, BaseException):
+            raise step
+        return step(real, *args)
+
+
+def _scripted(name: str) -> Callable[..., Any]:
+    def call(self: Faulty, *args: Any) -> Any:
+        return self._play(name, *args)
+
+    return call
+
+
+for _name in [name for name, value in vars(System).items() if inspect.isfunction(value)]:
+    setattr(Faulty, _name, _scripted(_name))
+
+
+def short(count: int) -> Callable[..., int]:
+    """A write that takes only so many bytes."""
+    return lambda write, fd, data: write(fd, bytes(data)[:count])
+
+
+def before(action: Callable[[], Any]) -> Callable[..., Any]:
+    """Something that happens at the very moment before the call."""
+
+    def step(real: Callable[..., Any], *args: Any) -> Any:
+        action()
+        return real(*args)
+
+    return step
+
+
+def fault(number: int) -> OSError:
+    """The system's error of this errno."""
+    return OSError(number, os.strerror(number))
+
+
+# time: a loop whose clock jumps
+
+
+class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> Any:
+        if timeout is None:
+            events = super().select(STUCK_SECONDS)
+            assert events, "the loop waits for something that never comes"
+            return events
+        events = super().select(0)
+        if not events:
+            self.now += max(0.0, timeout)
+        return events
+
+
+class LaneLoop(asyncio.SelectorEventLoop):
+    """Stands for a lane's event loop, on the test's own thread: blocking is allowed.
+
+    Its clock begins at 0 and jumps over every wait, so seconds of patience pass at once.
+    """
+
+    def __init__(self) -> None:
+        self.jumping = _JumpingSelector()
+        super().__init__(self.jumping)
+
+    def time(self) -> float:
+        return self.jumping.now
+
+
+def on_lane(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run what belongs on a lane's loop, at once whatever it waits for."""
+    with asyncio.Runner(loop_factory=LaneLoop) as runner:
+        return runner.run(coroutine)
+
+
+def open_files() -> list[str]:
+    """What this process holds open, but for its loops' own descriptors."""
+    names = []
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            names.append(os.readlink(f"/proc/self/fd/{fd}"))
+        except FileNotFoundError:
+            pass  # the listing's own
+    return sorted(name for name in names if name.startswith("/"))
