@@ -22,7 +22,7 @@ from tailmerge.match import Seen, match
 from tailmerge.registry import Registry
 from tailmerge.rotation import Folders, age_order
 from tailmerge.source import Position, Source, begins_with, fits, open_source
-from tailmerge.system import System, identity, is_regular
+from tailmerge.system import Identity, System, identity, is_regular
 
 
 class News(enum.IntEnum):
@@ -134,6 +134,8 @@ class Series:
         self._live: Generation | None = None
         self._rotated: list[Generation] = []
         self._copies = False
+        self._newest: Seen | None = None
+        """The newest rotated file, read or not."""
         self._signature: tuple[int, ...] | None = None
         self._checked = 0.0
         self._trouble = False
@@ -174,19 +176,24 @@ class Series:
 
     def _late_has_changed(self) -> bool:
         """Late lines in the newest rotated file (or one that was named), or a new name."""
-        found = [g for g in self._rotated if g.path]
+        if newest := self._newest:
+            size = max(
+                (g.size for g in self._rotated if g.path == newest.path), default=newest.size
+            )
+            if self._differs(newest.path, size, newest.identity):
+                return True
         return any(
-            self._differs(g.path, g.size, g.position)
-            for index, g in enumerate(found)
-            if g.path and g.position and (g.path in self._named or index == len(found) - 1)
+            self._differs(g.path, g.size, g.position.identity)
+            for g in self._rotated
+            if g.path in self._named and g.path and g.position
         )
 
-    def _differs(self, path: str, size: int, position: Position) -> bool:
+    def _differs(self, path: str, size: int, file: Identity) -> bool:
         try:
             status = self._system.stat(path)
         except OSError:
             return True
-        return status.st_size != size or identity(status) != position.identity
+        return status.st_size != size or identity(status) != file
 
     # looking: where rotation is decided
 
@@ -281,6 +288,15 @@ class Series:
                 self._begin_again(generation.source, generation, found, copied=False)
         order = {file.path: index for index, file in enumerate(files)}
         self._rotated.sort(key=lambda g: order.get(g.path or "", -1))
+        self._newest = files[-1] if files else None
+        for generation in self._rotated:
+            if self._is_followed(generation):
+                self._reopen_unfinished(generation)
+
+    def _is_followed(self, generation: Generation) -> bool:
+        """Whether there is a newer rotated file, be it empty: this one's end has come."""
+        newest = self._newest
+        return newest is not None and generation.path not in (None, newest.path)
 
     def _match(
         self,
@@ -467,9 +483,8 @@ class Series:
         if now - generation.changed < self._rotate_wait or source.rest < generation.size:
             return
         deleted = self._system.fstat(source.fd).st_nlink == 0
-        followed = any(g.path for g in self._rotated[self._rotated.index(generation) + 1 :])
         if source.rest > source.offset:
-            if deleted or followed:
+            if deleted or self._is_followed(generation):
                 found.finish.append(source)
                 return
             if generation.path is None:
@@ -519,17 +534,26 @@ class Series:
             held=len(held),
         )
 
+    def _reopen_unfinished(self, generation: Generation) -> None:
+        """Open a file again that was let go of while its last line was unfinished."""
+        position, path = generation.position, generation.path
+        if position is None or path is None or generation.size <= position.offset:
+            return
+        try:
+            source = open_source(self._system, path)
+        except OSError:
+            return  # gone or renamed this moment: the next look sees to it
+        if fits(self._system, source.fd, position):
+            source.start_at(position.offset)
+            generation.source, generation.position = source, None
+            self._registry.claim(source.identity, self, generation)
+        else:
+            source.close()
+
     def unfinished(self) -> list[Source]:
         """What still has an unfinished last line at the end of a run, opened where need be."""
         for generation in self._rotated:
-            position, path = generation.position, generation.path
-            if position and path and generation.size > position.offset:
-                source = open_source(self._system, path)
-                if fits(self._system, source.fd, position):
-                    source.start_at(position.offset)
-                    generation.source, generation.position = source, None
-                else:
-                    source.close()
+            self._reopen_unfinished(generation)
         held = (g.source for g in (*self._rotated, self._live) if g and g.source)
         return [source for source in held if source.size() > source.offset]
 
