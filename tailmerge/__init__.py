@@ -9,10 +9,13 @@ Where things are, from the top; each module imports only from below its own line
     cli        words and environment in, exit code out; signals
     merge      wires one run together and decides when it is over
     follow     the life of one input: what is forwarded when
+    handles    a caller's handle: followed until it is closed
     watch      who has news
     discover   names and patterns to inputs
     writer     the thread that owns the files: reads, cuts, appends
     series     the files of one input: where rotation is decided
+    candidates files that may be known ones, compared by content
+    generation one file of a series, and what a look found
     registry   which file belongs to which input
     match      which position belongs to which file; pure
     rotation   rotated names; pure

@@ -13,14 +13,14 @@ from typing import Any, BinaryIO
 from tailmerge.discover import STDIN, Discovery, Found, Kind, discover, group_rotated, is_pattern
 from tailmerge.ending import Ending
 from tailmerge.follow import (
-    Duplicate,
-    HandleTail,
     SeriesTail,
     StreamTail,
     Surroundings,
     Tail,
     tail_async,
 )
+from tailmerge.generation import News
+from tailmerge.handles import Duplicate, HandleTail
 from tailmerge.lane import Lane
 from tailmerge.output import find_audience
 from tailmerge.registry import Registry
@@ -32,7 +32,7 @@ from tailmerge.report import (
     stopped_reading,
 )
 from tailmerge.rotation import Folders, rotated_forms
-from tailmerge.series import News, Series
+from tailmerge.series import Series
 from tailmerge.stream import BlockingStream, InputStream, PipeStream
 from tailmerge.system import Identity, System, identity, is_regular
 from tailmerge.voice import Voice

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from tailmerge.system import Identity
 
 if TYPE_CHECKING:
-    from tailmerge.series import Generation, Series
+    from tailmerge.generation import Generation
+    from tailmerge.series import Series
 
 
 class Registry:

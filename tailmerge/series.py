@@ -13,85 +13,16 @@ the cut is taken from the copy where there is one.
 
 from __future__ import annotations
 
-import enum
 import os
-from dataclasses import dataclass, field
 
+from tailmerge.candidates import Candidates
+from tailmerge.generation import Findings, Generation, Look, News
 from tailmerge.lines import find_last_lines
 from tailmerge.match import Seen, match
 from tailmerge.registry import Registry
 from tailmerge.rotation import Folders, age_order
-from tailmerge.source import Position, Source, begins_with, fits, open_source
+from tailmerge.source import Position, Source, fits, open_source
 from tailmerge.system import Identity, System, identity, is_regular
-
-
-class News(enum.IntEnum):
-    """What a probe found."""
-
-    NONE = 0
-    GREW = 1
-    """A file that is held open has more to read, or is not what it was."""
-    CHANGED = 2
-    """The name leads to another file, or to none: look again."""
-
-
-@dataclass(eq=False, slots=True)
-class Generation:
-    """One file of a series."""
-
-    source: Source | None = None
-    """Where it is held open."""
-    position: Position | None = None
-    """Where it is not."""
-    path: str | None = None
-    """The name it has within the series; None: it was moved away or deleted."""
-    size: int = 0
-    """Its size when it was looked at last, bytes."""
-    changed: float = 0.0
-    """When it was last seen to grow, or rotated, seconds of the loop's clock."""
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What a look found, for the main loop to act upon."""
-
-    reads: tuple[tuple[Source, int], ...] = ()
-    """What is held open, oldest first, the live one last, each with its size now."""
-    finish: tuple[Source, ...] = ()
-    """Files that will not grow any more and have an unfinished last line."""
-    again: float | None = None
-    """Seconds until the next look is due where nothing happens before."""
-    missing: bool = False
-    """There is no file of this name."""
-    error: OSError | None = None
-    """Why the file of this name cannot be read."""
-    twin: str | None = None
-    """The name of the input that follows this very file already."""
-    rotated: bool = False
-    appeared: bool = False
-    rewritten: bool = False
-    let_go: bool = False
-    lost: int = 0
-    """Bytes that were seen in the file's size and cut before they could be read."""
-    held: int = 0
-    """Files of the series that are held open."""
-
-
-@dataclass(slots=True)
-class _Findings:
-    """A Look in the making."""
-
-    missing: bool = False
-    error: OSError | None = None
-    twin: str | None = None
-    rotated: bool = False
-    appeared: bool = False
-    rewritten: bool = False
-    let_go: bool = False
-    lost: int = 0
-    unsettled: bool = False
-    finish: list[Source] = field(default_factory=list)
-
 
 SETTLE_SECONDS = 0.05
 """After a rotation was seen the folder is listed again so much later: a listing that was
@@ -200,7 +131,7 @@ class Series:
     def look(self, now: float) -> Look:
         """Find the files of the series and decide what is read from where."""
         first, self._looked = not self._looked, True
-        found = _Findings()
+        found = Findings()
         self._find_live(found, now)
         rotated = self._find_rotated(now)
         self._settle(rotated, found, first, now)
@@ -210,7 +141,7 @@ class Series:
         self._trouble = found.error is not None
         return self._answer(found, now)
 
-    def _find_live(self, found: _Findings, now: float) -> None:
+    def _find_live(self, found: Findings, now: float) -> None:
         """Is the file of this name still the one we hold?"""
         try:
             status = self._system.stat(self.path)
@@ -264,7 +195,7 @@ class Series:
         owner = self._registry.owner(file)
         return owner is not None and owner[0] is not self and owner[1].source is not None
 
-    def _settle(self, files: list[Seen], found: _Findings, first: bool, now: float) -> None:
+    def _settle(self, files: list[Seen], found: Findings, first: bool, now: float) -> None:
         """Match the rotated files with what is known; open what is to be read."""
         held = {g.source.identity: g for g in self._rotated if g.source}
         standing = [f for f in files if f.identity in held]
@@ -304,65 +235,34 @@ class Series:
         unknown: list[Seen],
         standing: list[Seen],
         cut: Generation | None,
-        found: _Findings,
+        found: Findings,
         first: bool,
         now: float,
     ) -> None:
-        opened: dict[str, Source] = {}
+        known = [g.source for g in (*self._rotated, self._live) if g and g.source]
         if self._live and self._live.source and not self._live.source.cut:
             source = self._live.source
             standing = [*standing, Seen(self.path, source.identity, source.size(), now, live=True)]
-
-        def source_of(file: Seen) -> Source | None:
-            for g in (*self._rotated, self._live):
-                if g and g.source and g.source.identity == file.identity:
-                    return g.source
-            if file.path not in opened:
-                try:
-                    opened[file.path] = open_source(self._system, file.path)
-                except OSError:
-                    return None
-            return opened[file.path]
-
-        def do_fit(position: Position, file: Seen) -> bool:
-            source = source_of(file)
-            return source is not None and fits(self._system, source.fd, position)
-
-        def is_copy(file: Seen, other: Seen) -> bool:
-            copy, original = source_of(file), source_of(other)
-            if copy is None or original is None:
-                return False
-            return begins_with(self._system, original.fd, copy.fd, file.size)
-
-        matching = match(positions, unknown, standing, do_fit, is_copy)
-        self._copies = bool(matching.copies)
-        try:
+        with Candidates(self._system, known) as candidates:
+            matching = match(positions, unknown, standing, candidates.fits, candidates.is_copy)
+            self._copies = bool(matching.copies)
             for generation, file in matching.pairs:
                 if generation is cut and cut.source:
-                    source = self._take(opened, file, cut.source.position_before().offset)
+                    source = candidates.take(file, cut.source.offset)
                     self._add(Generation(source=source, path=file.path, changed=now))
                     self._begin_again(cut.source, cut, found, copied=True)
                     found.rotated = True
                 else:
-                    self._resume(generation, file, opened, now)
+                    self._resume(generation, file, candidates, now)
             for file in matching.new:
-                if source_of(file) is None:
+                if candidates.open(file) is None:
                     found.unsettled = True  # renamed since, or unreadable: tried again
                     continue
-                source = self._take(opened, file)
+                source = candidates.take(file)
                 if first:
                     self._begin_at_last_lines(source)
                 self._add(Generation(source=source, path=file.path, changed=now))
                 found.rotated = not first
-        finally:
-            for source in opened.values():
-                source.close()
-
-    @staticmethod
-    def _take(opened: dict[str, Source], file: Seen, offset: int = 0) -> Source:
-        source = opened.pop(file.path)
-        source.start_at(offset)
-        return source
 
     def _add(self, generation: Generation) -> None:
         self._rotated.append(generation)
@@ -370,16 +270,14 @@ class Series:
             self._registry.claim(generation.source.identity, self, generation)
 
     def _resume(
-        self, generation: Generation, file: Seen, opened: dict[str, Source], now: float
+        self, generation: Generation, file: Seen, candidates: Candidates, now: float
     ) -> None:
         """A file that was let go of: opened again only where it has more."""
         generation.path = file.path
         position = generation.position
         if position is None or (file.size == generation.size and file.size >= position.offset):
             return
-        if file.path not in opened:
-            return
-        source = self._take(opened, file, position.offset)
+        source = candidates.take(file, position.offset)
         generation.source, generation.position = source, None
         generation.size, generation.changed = file.size, now
         self._registry.claim(source.identity, self, generation)
@@ -402,7 +300,7 @@ class Series:
         return True
 
     def _begin_again(
-        self, source: Source, generation: Generation, found: _Findings, *, copied: bool
+        self, source: Source, generation: Generation, found: Findings, *, copied: bool
     ) -> None:
         """The file was cut or written over: from its first byte, what was read is read."""
         if not copied:
@@ -413,7 +311,7 @@ class Series:
         generation.size = 0
         found.rewritten = True
 
-    def _open_live(self, found: _Findings, first: bool, now: float) -> None:
+    def _open_live(self, found: Findings, first: bool, now: float) -> None:
         if self._live or found.missing or found.error:
             return
         try:
@@ -442,7 +340,7 @@ class Series:
             source.start_at(find_last_lines(read_at, source.size(), self._lines))
 
     def _inherit(
-        self, source: Source, other: Series, generation: Generation, found: _Findings
+        self, source: Source, other: Series, generation: Generation, found: Findings
     ) -> bool:
         """The file has a place in this or another series: go on there."""
         if generation.source:
@@ -474,7 +372,7 @@ class Series:
         elif generation in self._rotated:
             self._rotated.remove(generation)
 
-    def _let_go_if_quiet(self, generation: Generation, found: _Findings, now: float) -> None:
+    def _let_go_if_quiet(self, generation: Generation, found: Findings, now: float) -> None:
         """Close a rotated file that was quiet for the rotate wait; its position stays."""
         source = generation.source
         if source is None:
@@ -505,7 +403,7 @@ class Series:
                 source.close()
                 return
 
-    def _answer(self, found: _Findings, now: float) -> Look:
+    def _answer(self, found: Findings, now: float) -> Look:
         reads = []
         held = [g for g in (*self._rotated, self._live) if g and g.source]
         waits = [

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from tailmerge.generation import News
 from tailmerge.lane import Lane
-from tailmerge.series import News
 
 LEAST_SECONDS = 0.01
 """The shortest pause between two sweeps: a read per file per 10 ms is enough."""

@@ -1,0 +1,69 @@
+"""Rotated files that may be known ones: each opened once, compared by content.
+
+Within a run, what is held open is known by its descriptor. All other files of a series are
+candidates: their bytes are compared with what a position recorded, or with another file.
+The ones that are not taken are closed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Self
+
+from tailmerge.match import Seen
+from tailmerge.source import Position, Source, begins_with, fits, open_source
+from tailmerge.system import Identity, System
+
+
+class Candidates:
+    """The unknown files of one look, open as long as it lasts."""
+
+    def __init__(self, system: System, known: Iterable[Source]) -> None:
+        """`known` are the series' files that are held open."""
+        self._system = system
+        self._known: dict[Identity, Source] = {source.identity: source for source in known}
+        self._opened: dict[str, Source | None] = {}
+
+    def open(self, file: Seen) -> Source | None:
+        """The open file; None where it cannot be opened, or is no longer the one seen."""
+        if file.identity in self._known:
+            return self._known[file.identity]
+        if file.path not in self._opened:
+            self._opened[file.path] = self._open(file)
+        return self._opened[file.path]
+
+    def _open(self, file: Seen) -> Source | None:
+        try:
+            source = open_source(self._system, file.path)
+        except OSError:
+            return None  # renamed since it was seen, or closed to us: the next look tells
+        if source.identity == file.identity:
+            return source
+        source.close()
+        return None
+
+    def fits(self, position: Position, file: Seen) -> bool:
+        source = self.open(file)
+        return source is not None and fits(self._system, source.fd, position)
+
+    def is_copy(self, file: Seen, other: Seen) -> bool:
+        """Whether `other` begins with all the bytes of `file`."""
+        copy, original = self.open(file), self.open(other)
+        if copy is None or original is None:
+            return False
+        return begins_with(self._system, original.fd, copy.fd, file.size)
+
+    def take(self, file: Seen, offset: int = 0) -> Source:
+        """Keep this file open beyond the look, to be read from `offset`."""
+        source = self._opened.pop(file.path)
+        assert source is not None, f"{file.path} was not opened"
+        source.start_at(offset)
+        return source
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for source in self._opened.values():
+            if source:
+                source.close()

@@ -1,0 +1,80 @@
+"""The files of a series, and what a look at them found: the data that travels.
+
+A `Generation` lives on the thread that owns the files; a `Look` is what the main loop gets
+of it.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+from tailmerge.source import Position, Source
+
+
+class News(enum.IntEnum):
+    """What a probe found."""
+
+    NONE = 0
+    GREW = 1
+    """A file that is held open has more to read, or is not what it was."""
+    CHANGED = 2
+    """The name leads to another file, or to none: look again."""
+
+
+@dataclass(eq=False, slots=True)
+class Generation:
+    """One file of a series."""
+
+    source: Source | None = None
+    """Where it is held open."""
+    position: Position | None = None
+    """Where it is not."""
+    path: str | None = None
+    """The name it has within the series; None: it was moved away or deleted."""
+    size: int = 0
+    """Its size when it was looked at last, bytes."""
+    changed: float = 0.0
+    """When it was last seen to grow, or rotated, seconds of the loop's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look found, for the main loop to act upon."""
+
+    reads: tuple[tuple[Source, int], ...] = ()
+    """What is held open, oldest first, the live one last, each with its size now."""
+    finish: tuple[Source, ...] = ()
+    """Files that will not grow any more and have an unfinished last line."""
+    again: float | None = None
+    """Seconds until the next look is due where nothing happens before."""
+    missing: bool = False
+    """There is no file of this name."""
+    error: OSError | None = None
+    """Why the file of this name cannot be read."""
+    twin: str | None = None
+    """The name of the input that follows this very file already."""
+    rotated: bool = False
+    appeared: bool = False
+    rewritten: bool = False
+    let_go: bool = False
+    lost: int = 0
+    """Bytes that were seen in the file's size and cut before they could be read."""
+    held: int = 0
+    """Files of the series that are held open."""
+
+
+@dataclass(slots=True)
+class Findings:
+    """A Look in the making."""
+
+    missing: bool = False
+    error: OSError | None = None
+    twin: str | None = None
+    rotated: bool = False
+    appeared: bool = False
+    rewritten: bool = False
+    let_go: bool = False
+    lost: int = 0
+    unsettled: bool = False
+    finish: list[Source] = field(default_factory=list)
