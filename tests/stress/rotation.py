@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from stress.programs import running, tail, tailmerge, write
+from stress.programs import eventually, running, tail, tailmerge, write
 from stress.verify import Verdict, verify
 
 
@@ -30,11 +31,15 @@ def merge_rotating(
     """
     path, merged, other = folder / "app.log", folder / "merged", folder / "tail"
     path.touch()
+    words = [str(word) for word in (seconds, period, rate, scheme)]
     with (
         tail(other, [path]) if beside_tail else nullcontext(),
-        running(write("rotate", folder, str(seconds), str(period), str(rate), scheme)) as load,
+        running(write("rotate", folder, *words), stdin=subprocess.PIPE) as load,
         tailmerge(folder, path, "-o", merged, "--pid", str(load.pid)) as merge,
     ):
+        for follower in (merged, other) if beside_tail else (merged,):
+            eventually(lambda f=follower: f.exists() and f.stat().st_size > 0, 20, "it is followed")
+        load.stdin.close()
         assert load.wait(seconds + 60) == 0
         merge.wait(60)
         assert "may be missing" not in merge.said

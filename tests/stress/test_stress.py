@@ -69,6 +69,15 @@ def test_rotation_twice_a_second_loses_and_doubles_nothing(
     assert result.merged.is_exact
 
 
+@pytest.mark.parametrize("period", [0.01, 0.03])
+def test_several_rotations_between_two_looks_lose_nothing(
+    tmp_path: Path, show: Callable[[str], None], period: float
+) -> None:
+    result = merge_rotating(tmp_path, 4, period, 20_000, "dated", beside_tail=False)
+    show(f"every {period} s: {result.generations} files, {result.merged}")
+    assert result.merged.is_exact
+
+
 @needs_proc
 @pytest.mark.parametrize("live", [False, True], ids=["there-before", "live"])
 def test_a_line_of_300_mb_passes_whole_in_bounded_memory(

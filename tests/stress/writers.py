@@ -136,8 +136,14 @@ class Rotator:
 
 
 def write_rotating(folder: Path, seconds: float, period: float, rate: int, scheme: str) -> None:
-    """Write, and leave the number of lines of each writer in FOLDER/counts.json."""
+    """Write, and leave the number of lines of each writer in FOLDER/counts.json.
+
+    All but a first line waits for the end of standard input: what was rotated before somebody
+    followed the file would rightly be passed over.
+    """
     rotator = Rotator(folder, scheme, period)
+    rotator.write(0, 0, 1)
+    sys.stdin.read()
     rotator.run(seconds, rate)
     (folder / "counts.json").write_text(json.dumps(rotator.counts))
 
