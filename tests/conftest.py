@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import io
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -44,6 +45,9 @@ def make_guard() -> BlockBuster:
             can_block_functions=[("concurrent/futures/thread.py", {"submit"})],
         )
     guard.functions["open"] = BlockBusterFunction(builtins, "open", scanned_modules=[tailmerge])
+    guard.functions["readline"] = BlockBusterFunction(
+        io.BufferedReader, "readline", scanned_modules=[tailmerge]
+    )
     for function in guard.functions.values():
         function.can_block_predicate = _also_on_lanes(function.can_block_predicate)
     return guard

@@ -29,6 +29,9 @@ LONGEST_DELAY = 0.25
 PROCESS_SECONDS = 30
 """How long a command that ends by itself may take on a loaded machine."""
 
+LONGEST_WAIT = 1000
+"""Seconds of a clock that jumps after which what was waited for does not come."""
+
 STUCK_SECONDS = 5
 """When a loop that only waits for what a test does not do is found out."""
 
@@ -211,8 +214,13 @@ class LaneLoop(asyncio.SelectorEventLoop):
 
 def on_lane(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run what belongs on a lane's loop, at once whatever it waits for."""
+
+    async def run() -> T:
+        async with asyncio.timeout(LONGEST_WAIT):
+            return await coroutine
+
     with asyncio.Runner(loop_factory=LaneLoop) as runner:
-        return runner.run(coroutine)
+        return runner.run(run())
 
 
 def open_files() -> list[str]:

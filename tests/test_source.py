@@ -18,7 +18,6 @@ from tailmerge.source import (
     Chunk,
     Refused,
     Rewritten,
-    Source,
     Torn,
     begins_with,
     fits,
@@ -198,26 +197,6 @@ def test_a_change_in_the_last_bytes_before_the_offset_is_seen(log: Log, where: i
             log.read()
     else:
         assert log.read() == b""  # further back nobody looks: the contract's limit
-
-
-def test_a_source_that_was_started_in_the_middle_sees_a_truncation(log: Log) -> None:
-    """`-n 0`, then copytruncate before the first new line: new lines were never seen."""
-    log.append(b"one\ntwo\n")
-    log.source.start_at(8)
-    assert log.read() == b""
-    log.rewrite(b"new\n")
-    with pytest.raises(Rewritten):
-        log.read()
-
-
-def test_a_source_that_was_started_in_the_middle_sees_a_rewrite(log: Log) -> None:
-    """`-n 0`, then truncated and grown past the offset: the first line came torn."""
-    log.append(b"one\ntwo\n")
-    log.source.start_at(8)
-    assert log.read() == b""
-    log.rewrite(b"a long new line\n")
-    with pytest.raises(Rewritten):
-        log.read()
 
 
 def test_a_closed_source_reads_nothing_from_whoever_got_its_number(log: Log) -> None:
@@ -400,20 +379,6 @@ def test_a_file_cut_while_a_long_line_is_copied_is_torn(tmp_path: Path) -> None:
     log.source.close()
 
 
-def test_after_a_torn_copy_the_cut_is_still_seen(log: Log) -> None:
-    """The marker was read where the file had nothing any more: a cut was never noticed."""
-    log.append(b"x" * (3 * BLOCK) + b"\n")
-    end = find_end(log)
-    assert end
-    log.rewrite(b"")
-    with pytest.raises(Torn):
-        copied(log, end)
-    log.source.advance_to(end)
-    log.rewrite(b"new\n")
-    with pytest.raises(Rewritten):
-        log.read()
-
-
 # positions
 
 
@@ -475,7 +440,7 @@ def test_a_position_in_the_middle_of_a_file_fits_only_that_file(log: Log) -> Non
     position = log.source.position()
     assert fits(System(), log.source.fd, position)
     log.rewrite(b"one\nthree\n")
-    assert not fits(System(), log.source.fd, position) or position.head_length == 8
+    assert not fits(System(), log.source.fd, position)
 
 
 @pytest.mark.parametrize("size", [0, 1, BLOCK, BLOCK + 1, 3 * BLOCK])

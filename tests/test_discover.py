@@ -1,0 +1,171 @@
+"""Names and patterns to inputs: what there is to follow, each thing once."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from helpers import Faulty, append, fault
+
+from tailmerge.discover import STDIN, Discovery, Kind, discover, group_rotated, is_pattern
+from tailmerge.system import System
+
+
+def look(*names: str, system: System | None = None) -> Discovery:
+    return discover(names, system or System())
+
+
+def kinds(discovery: Discovery) -> dict[str, Kind]:
+    return {found.name: found.kind for found in discovery.found}
+
+
+def make(*names: str) -> None:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        append(name, b"x\n")
+
+
+def test_inputs_are_found_in_the_order_in_which_they_were_given() -> None:
+    make("b.log", "a.log")
+    assert list(kinds(look("b.log", "a.log"))) == ["b.log", "a.log"]
+
+
+def test_a_patterns_matches_come_by_name_where_the_pattern_stands() -> None:
+    make("z.log", "2.txt", "1.txt", "a.log")
+    assert list(kinds(look("z.log", "*.txt", "a.log"))) == ["z.log", "1.txt", "2.txt", "a.log"]
+
+
+def test_what_is_matched_and_named_is_found_once_where_it_came_first() -> None:
+    make("a.log", "b.log")
+    found = look("b.log", "*.log", "?.log").found
+    assert [(f.name, f.matched) for f in found] == [("b.log", False), ("a.log", True)]
+
+
+def test_two_stars_match_folders_below() -> None:
+    make("a.log", "one/b.log", "one/two/c.log")
+    assert set(kinds(look("**/*.log"))) == {"a.log", "one/b.log", "one/two/c.log"}
+
+
+def test_a_pattern_without_a_match_is_told_and_is_no_input() -> None:
+    discovery = look("*.log")
+    assert (discovery.found, discovery.unmatched) == ((), ("*.log",))
+
+
+@pytest.mark.parametrize("name", ["a[1].log", "what?.log", "*.log"])
+def test_a_file_whose_name_looks_like_a_pattern_is_that_file(name: str) -> None:
+    make(name, "a1.log")
+    (found,) = look(name).found
+    assert (found.name, found.kind, found.matched) == (name, Kind.FILE, False)
+
+
+def test_a_name_without_magic_is_no_pattern() -> None:
+    assert not is_pattern("a.log")
+    assert not is_pattern(STDIN)
+    assert is_pattern("[ab].log")
+
+
+def test_every_kind_of_thing_is_told() -> None:
+    make("a.log")
+    os.mkfifo("pipe")
+    os.mkdir("folder")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("socket")
+        assert kinds(look("a.log", "pipe", "folder", "socket", "/dev/null", "-", "none")) == {
+            "a.log": Kind.FILE,
+            "pipe": Kind.PIPE,
+            "folder": Kind.DIRECTORY,
+            "socket": Kind.SOCKET,
+            "/dev/null": Kind.STREAM,
+            "-": Kind.STDIN,
+            "none": Kind.MISSING,
+        }
+
+
+def test_an_unnamed_pipe_is_a_stream_that_has_no_next_writer() -> None:
+    """`tailmerge <(command)`."""
+    reading, writing = os.pipe()
+    (found,) = look(f"/proc/self/fd/{reading}").found
+    os.close(reading)
+    os.close(writing)
+    assert found.kind is Kind.STREAM
+
+
+def test_a_file_where_a_folder_is_needed_is_missing() -> None:
+    make("a.log")
+    assert kinds(look("a.log/b.log")) == {"a.log/b.log": Kind.MISSING}
+
+
+def test_a_symlink_that_leads_nowhere_is_missing() -> None:
+    os.symlink("none", "link.log")
+    assert kinds(look("*.log")) == {"link.log": Kind.MISSING}
+
+
+def test_what_cannot_be_looked_at_is_unreadable_and_says_why() -> None:
+    make("a.log")
+    system = Faulty(stat=[fault(13)])
+    (found,) = look("a.log", system=system).found
+    assert system.spent
+    assert found.kind is Kind.UNREADABLE
+    assert isinstance(found.error, PermissionError)
+    assert found.identity is None
+
+
+def test_two_names_of_one_file_have_one_identity() -> None:
+    make("a.log")
+    os.link("a.log", "hard.log")
+    os.symlink("a.log", "soft.log")
+    assert len({found.identity for found in look("a.log", "hard.log", "soft.log").found}) == 1
+
+
+def test_known_names_are_not_looked_at_again() -> None:
+    make("a.log", "b.log")
+    found = discover(["*.log"], System(), frozenset({"a.log"})).found
+    assert [f.name for f in found] == ["b.log"]
+
+
+def test_a_pattern_whose_matches_are_all_known_is_not_unmatched() -> None:
+    make("a.log")
+    discovery = discover(["*.log"], System(), frozenset({"a.log"}))
+    assert (discovery.found, discovery.unmatched) == ((), ())
+
+
+# rotated forms among the inputs
+
+
+def test_rotated_forms_belong_to_the_input_they_came_from() -> None:
+    assert group_rotated(["a.log.1", "a.log", "a.log.2.gz", "b.log"]) == {
+        "a.log": ["a.log.1", "a.log.2.gz"],
+        "b.log": [],
+    }
+
+
+def test_a_rotated_form_without_its_input_is_an_input() -> None:
+    assert group_rotated(["a.log.1", "b.log"]) == {"a.log.1": [], "b.log": []}
+
+
+def test_rotated_forms_in_another_folder_are_inputs() -> None:
+    assert set(group_rotated(["one/a.log", "two/a.log.1"])) == {"one/a.log", "two/a.log.1"}
+
+
+def test_a_rotated_form_of_a_rotated_form_belongs_to_the_input() -> None:
+    groups = group_rotated(["a.log", "a.log.1", "a.log.1.1"])
+    assert set(groups) in ({"a.log"}, {"a.log", "a.log.1.1"})
+    assert sorted(name for names in groups.values() for name in names) == sorted(
+        {"a.log.1", "a.log.1.1"} - set(groups)
+    )
+
+
+def test_a_dated_form_before_the_suffix_belongs_too() -> None:
+    assert group_rotated(["app.log", "app-20261123.log", "app.1.log"]) == {
+        "app.log": ["app-20261123.log", "app.1.log"]
+    }
+
+
+def test_every_name_is_in_exactly_one_group() -> None:
+    names = ["a.log", "a.log.1", "a.1.log", "a.log-20261123", "a.log.bak", "a", "a.1"]
+    groups = group_rotated(names)
+    assert sorted([*groups, *(name for rotated in groups.values() for name in rotated)]) == sorted(
+        names
+    )
