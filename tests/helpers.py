@@ -212,11 +212,15 @@ class LaneLoop(asyncio.SelectorEventLoop):
         return self.jumping.now
 
 
-def on_lane(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run what belongs on a lane's loop, at once whatever it waits for."""
+def on_lane(coroutine: Coroutine[Any, Any, T], *, threads: bool = False) -> T:
+    """Run what belongs on a lane's loop, at once whatever it waits for.
+
+    With `threads` it waits for other threads too: there is then no longest wait, over
+    which the clock would jump while they work.
+    """
 
     async def run() -> T:
-        async with asyncio.timeout(LONGEST_WAIT):
+        async with asyncio.timeout(None if threads else LONGEST_WAIT):
             return await coroutine
 
     with asyncio.Runner(loop_factory=LaneLoop) as runner:
@@ -231,4 +235,4 @@ def open_files() -> list[str]:
             names.append(os.readlink(f"/proc/self/fd/{fd}"))
         except FileNotFoundError:
             pass  # the listing's own
-    return sorted(name for name in names if name.startswith("/"))
+    return sorted(name for name in names if name.startswith(("/", "pipe:")))

@@ -160,6 +160,27 @@ async def test_a_lane_that_is_stuck_is_left_behind() -> None:
         await asyncio.wait([waiting])
 
 
+async def test_a_start_that_is_cancelled_leaves_no_thread() -> None:
+    """Nobody knew any more that it was there: it ran on for ever."""
+    stuck = Stuck(lambda: None)
+
+    class Slow(Lane):
+        def _start(self) -> None:
+            stuck()
+            super()._start()
+
+    lane = Slow("tailmerge-test")
+    starting = asyncio.create_task(lane.__aenter__())
+    await stuck.begins()
+    starting.cancel()
+    await asyncio.sleep(0)
+    stuck.free.set()
+    await asyncio.wait([starting])
+    await asyncio.to_thread(lane._ready.wait, JOIN_SECONDS)
+    await asyncio.to_thread(lane.join, JOIN_SECONDS)
+    assert not lane.is_alive()
+
+
 async def test_what_still_waits_at_the_stop_is_cancelled() -> None:
     async with Lane("tailmerge-test") as lane:
         for_ever = asyncio.create_task(lane.send(asyncio.Event().wait))
