@@ -5,8 +5,10 @@ Each calls one scenario with its size; test_stress_short.py calls them with smal
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +19,9 @@ from stress.many_inputs import merge_many
 from stress.programs import TAIL
 from stress.rotation import merge_rotating
 from stress.verify import verify
+
+from tailmerge import run_fully_async
+from tailmerge.system import System
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -69,13 +74,46 @@ def test_rotation_twice_a_second_loses_and_doubles_nothing(
     assert result.merged.is_exact
 
 
-@pytest.mark.parametrize("period", [0.01, 0.03])
+@pytest.mark.parametrize("period", [0.002, 0.01, 0.03])
 def test_several_rotations_between_two_looks_lose_nothing(
     tmp_path: Path, show: Callable[[str], None], period: float
 ) -> None:
     result = merge_rotating(tmp_path, 4, period, 20_000, "dated", beside_tail=False)
     show(f"every {period} s: {result.generations} files, {result.merged}")
     assert result.merged.is_exact
+
+
+class SlowDisk(System):
+    """Reads take time, and the watched process rotates its log just before it is gone.
+
+    The name is looked at every second, a batch of 4 MiB takes 0.8 s, the file has nearly
+    three: so the rotation falls between the last look and the end of the last batch.
+    """
+
+    SIZE = 44 * 256 * 1024
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.asked = 0
+
+    def read_into(self, fd: int, view: memoryview, offset: int) -> int:
+        time.sleep(0.05)
+        return super().read_into(fd, view, offset)
+
+    def is_running(self, pid: int) -> bool:
+        self.asked += 1
+        if self.asked == 2:
+            self.path.rename(f"{self.path}.1")
+            self.path.write_bytes(b"the last line\n")
+        return self.asked < 2
+
+
+def test_a_rotation_just_before_the_end_of_the_process_is_merged(tmp_path: Path) -> None:
+    """With news pending the last reading used what was known before: the new file was lost."""
+    path, merged = tmp_path / "app.log", tmp_path / "merged"
+    path.write_bytes(b"line\n" * (SlowDisk.SIZE // 5))
+    asyncio.run(run_fully_async([path], 1.0, merged, pid=1, system=SlowDisk(path)))
+    assert merged.read_bytes().endswith(b"the last line\n")
 
 
 @needs_proc
