@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,6 @@ COMMAND = (sys.executable, "-m", "tailmerge")
 
 WITHOUT_PRIVILEGES = ("setpriv", "--inh-caps=-all", "--bounding-set=-all")
 """What makes the mode of a file count for root, too."""
-
-AT_ONCE_SECONDS = 3
-"""What "at once" and "within a second" may take on a loaded machine."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +176,7 @@ class Place:
     ) -> Ended:
         pipe = subprocess.PIPE
         kw = {"stdin": subprocess.DEVNULL if input is None else pipe, "stdout": pipe} | kw
-        kw["env"] = self._environment(kw.get("env"))
+        kw["env"] = self.environment(kw.get("env"))
         process = subprocess.Popen(
             command, cwd=self.folder, stderr=pipe, start_new_session=True, **kw
         )
@@ -200,7 +197,7 @@ class Place:
         messages = self._root / f"messages.{number}"
         stdout = self._root / f"stdout.{number}"
         kw.setdefault("stdin", subprocess.DEVNULL)
-        kw["env"] = self._environment(kw.get("env"))
+        kw["env"] = self.environment(kw.get("env"))
         with open(messages, "wb") as err, open(stdout, "wb") as out:
             process = subprocess.Popen(
                 [*under, *COMMAND, *args],
@@ -220,12 +217,13 @@ class Place:
     def start_other(self, command: Sequence[str], **kw: Any) -> subprocess.Popen[bytes]:
         """Start another program, which the test's end kills, too."""
         kw.setdefault("stdin", subprocess.DEVNULL)
-        process = subprocess.Popen(command, cwd=self.folder, **kw)
+        process = subprocess.Popen(command, cwd=self.folder, start_new_session=True, **kw)
         self._others.append(process)
         return process
 
     @staticmethod
-    def _environment(more: dict[str, str] | None) -> dict[str, str]:
+    def environment(more: dict[str, str] | None = None) -> dict[str, str]:
+        """Our own without options and settings of Python, and $tailmerge for scripts."""
         own = {k: v for k, v in os.environ.items() if not k.startswith(("TAILMERGE_", "PYTHON"))}
         return own | {"tailmerge": " ".join(COMMAND)} | (more or {})
 
@@ -241,8 +239,10 @@ class Place:
         for live in self._live:
             live.kill()
         for other in self._others:
-            if other.poll() is None:
-                other.kill()
+            try:
+                os.killpg(other.pid, signal.SIGKILL)  # a script's children, too
+            except ProcessLookupError:
+                pass
             other.wait()
             for stream in (other.stdin, other.stdout, other.stderr):
                 if stream:
@@ -279,13 +279,3 @@ def place(tmp_path: Path) -> Iterator[Place]:
 def without_privileges() -> Sequence[str]:
     """The words before a command for which the mode of a file counts, even under root."""
     return WITHOUT_PRIVILEGES if os.geteuid() == 0 else ()
-
-
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 10) -> None:
-    """Wait for a condition that has a name."""
-
-    def check() -> bool:
-        assert condition(), f"not so: {what}"
-        return True
-
-    eventually(check, seconds)

@@ -227,16 +227,29 @@ def test_pid_finds_a_new_match_of_a_pattern_before_it_ends(place: Place):
     assert place.read("merged") == b"a\nnew\n"
 
 
-def test_pid_takes_what_is_in_standard_input(place: Place, pipe: tuple[int, int]):
-    """The process is gone, its last lines are in the pipe, and another writer lives on."""
+@pytest.mark.parametrize("way", [["--pid"], ["--until-idle", "0"]], ids=lambda way: way[0])
+def test_what_is_in_standard_input_is_merged_before_the_end(place: Place, way: list[str]):
+    """The process is gone already, its last lines are there to be read."""
+    other = place.start_other(["true"])
+    other.wait()
+    if way == ["--pid"]:
+        way = ["--pid", str(other.pid)]
+    with open(place.write("lines", BACKLOG), "rb") as lines:
+        done = place.run("-", "-o", "merged.log", *way, stdin=lines)
+    assert (done.code, done.err) == (0, "")
+    assert place.read() == BACKLOG, f"{len(place.read())} of {len(BACKLOG)} bytes came"
+
+
+def test_pid_takes_what_is_in_the_pipe_of_standard_input(place: Place, pipe: tuple[int, int]):
+    """Another writer lives on, so that there is no end of the pipe to wait for."""
     reading, writing = pipe
-    lines = b"".join(b"%04d\n" % i for i in range(10_000))
+    lines = BACKLOG[:50_000]
     os.write(writing, lines)
     other = place.start_other(["true"])
     other.wait()
     live = place.start("-", "-o", "merged.log", "--pid", str(other.pid), stdin=reading)
     assert live.ends(AT_ONCE) == 0, live.err
-    place.sees(lines)
+    assert place.read() == lines + b"\n", f"{len(place.read())} of {len(lines)} bytes came"
 
 
 def test_pid_takes_what_is_in_a_named_pipe(place: Place):
@@ -247,7 +260,7 @@ def test_pid_takes_what_is_in_a_named_pipe(place: Place):
         writer.write(b"a\nb\n")
         live = place.start("pipe", "-o", "merged.log", "--pid", str(other.pid))
         assert live.ends(AT_ONCE) == 0, live.err
-    place.sees(b"a\nb\n")
+    assert place.read() == b"a\nb\n"
 
 
 # --until-idle, --once
