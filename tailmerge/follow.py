@@ -97,6 +97,8 @@ class SeriesTail:
         try:
             while True:
                 ended = around.ending.has_come or around.once
+                if ended and not around.once:
+                    await self._look_again()  # what was done last, a rotation included
                 await self._drain()
                 if around.ending.stopped:
                     self._leave_out()
