@@ -236,3 +236,8 @@ def open_files() -> list[str]:
         except FileNotFoundError:
             pass  # the listing's own
     return sorted(name for name in names if name.startswith(("/", "pipe:")))
+
+
+def is_open(path: Path | str) -> bool:
+    """Whether this process holds the file of this name open."""
+    return str(Path(path).resolve()) in open_files()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import Faulty, append, before, fault, on_lane, said, short
+from helpers import Faulty, append, before, fault, on_lane, open_files, said, short
 
 from tailmerge.batch import Batch
 from tailmerge.output import (
@@ -137,6 +137,9 @@ def test_a_line_that_others_tore_between_ours_is_ended_first(merged: Merged) -> 
     append(merged.path, b"foreign")
     write_all(output, b"b\n")
     assert merged.content == b"a\nforeign\nb\n"
+    write_all(output, b"c\n")
+    assert merged.content == b"a\nforeign\nb\nc\n"
+    assert merged.words == []
 
 
 def test_an_output_that_we_can_only_write_is_appended_to(merged: Merged) -> None:
@@ -180,6 +183,16 @@ def test_a_deleted_output_is_opened_anew(merged: Merged) -> None:
     merged.path.unlink()
     write_all(output, b"b\n")
     assert merged.content == b"b\n"
+
+
+def test_an_output_that_was_opened_anew_is_open_once(merged: Merged) -> None:
+    output = merged.open()
+    for _ in range(3):
+        rename(merged)
+        write_all(output, b"a\n")
+    assert [name for name in open_files() if name.startswith(str(merged.path.parent))] == [
+        str(merged.path)
+    ]
 
 
 def test_an_output_that_was_moved_and_made_anew_is_appended_to(merged: Merged) -> None:
@@ -708,10 +721,12 @@ def test_a_torn_line_in_the_file_that_is_standard_output_does_not_join_ours(
             stream = Stream("-", StandardOutput(file.fileno()), said()[1], None)
             stream.open()
             await write(stream, b"a\n")
+            assert {inode for _, inode in stream.identities} == {os.fstat(file.fileno()).st_ino}
             stream.close()
 
         on_lane(run())
     assert (tmp_path / "all.log").read_bytes() == b"torn\na\n"
+    assert str(tmp_path / "all.log") not in open_files()
 
 
 def test_a_device_takes_what_is_written() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from helpers import Faulty, append, before, fault, on_lane, open_files, said
+from helpers import Faulty, append, before, fault, is_open, on_lane, said
 
 from tailmerge.ending import Ending
 from tailmerge.follow import SeriesTail, Surroundings
@@ -92,10 +92,6 @@ class Run:
     def finish(self) -> None:
         self.ending.finish()
         self.watch.end()
-
-
-def is_open(name: str) -> bool:
-    return str(Path(name).resolve()) in open_files()
 
 
 def write_at(name: str, offset: int, data: bytes) -> None:
@@ -838,9 +834,8 @@ def test_a_generation_that_cannot_be_read_is_said_and_fetched_when_it_can() -> N
         append("a.log", b"3\n")
         await run.seconds(60)
         assert run.report.owes
-        assert [text for text in run.words if "permission denied" in text] == [
-            "a.log.1: permission denied, tried again"
-        ]
+        (said,) = [text for text in run.words if "permission denied" in text]
+        assert said.startswith("a.log.1: ")
         system.closed = False
         await run.seconds(2)
         assert sorted(run.merged.split()) == [b"1", b"2", b"3"]

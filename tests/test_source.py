@@ -379,7 +379,36 @@ def test_a_file_cut_while_a_long_line_is_copied_is_torn(tmp_path: Path) -> None:
     log.source.close()
 
 
+def test_after_a_long_line_a_rewrite_is_seen(log: Log) -> None:
+    log.append(b"x" * 3 * BLOCK + b"\n")
+    end = find_end(log)
+    assert end
+    log.source.advance_to(end)
+    log.rewrite(b"y" * 4 * BLOCK)
+    with pytest.raises(Rewritten):
+        log.read()
+
+
 # positions
+
+
+def test_what_is_known_of_a_file_that_was_cut_still_fits_its_copy(log: Log, tmp_path: Path) -> None:
+    """The cut file can no longer be asked: head and marker were learned while it was read."""
+    content = b"head\n" + b"x" * 200 + b"\n" + b"y" * 200 + b"\n"
+    for part in (content[:206], content[206:]):
+        log.append(part)
+        log.read()
+    log.rewrite(b"")
+    known = log.source.position_before()
+    assert (known.head_length, known.marker_length, known.offset) == (407, MARKER, 407)
+    for name, data, same in (
+        ("copy", content + b"more\n", True),
+        ("other head", content.replace(b"head", b"HEAD"), False),
+        ("other end", content.replace(b"y", b"z"), False),
+    ):
+        other = opened(tmp_path / name, data)
+        assert fits(System(), other.source.fd, known) is same
+        other.source.close()
 
 
 def test_a_position_fits_the_file_it_is_of(log: Log) -> None:

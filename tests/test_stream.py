@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from helpers import Faulty, fault, open_files, said
+from helpers import Faulty, fault, is_open, open_files, said
 
 from tailmerge.ending import Ending
 from tailmerge.follow import StreamTail, Surroundings
@@ -107,6 +107,7 @@ async def stream(output: WriteThread) -> AsyncIterator[PipeStream]:
     stream = await output.call(PipeStream, PIPE, System())
     yield stream
     await output.call(stream.close)
+    assert not is_open(PIPE)
 
 
 async def test_a_pipe_without_a_writer_has_nothing_yet(
@@ -153,6 +154,16 @@ async def test_the_unfinished_line_of_the_last_writer_is_ended(
     two.close()
     assert await pumping == Progress(0, False, 0)
     assert merged() == b"one\nhalf\n"
+
+
+async def test_an_unfinished_long_line_is_let_go_with_its_pipe(output: WriteThread) -> None:
+    before = open_files()
+    os.mkfifo(PIPE)
+    stream = await output.call(PipeStream, PIPE, System())
+    await output.call(stream.carry.add, bytes(2 * BLOCK))
+    assert len(open_files()) == len(before) + 2
+    await output.call(stream.close)
+    assert open_files() == before
 
 
 async def test_the_next_writer_is_read_too(output: WriteThread, stream: PipeStream) -> None:

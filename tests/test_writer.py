@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from helpers import Faulty, append, before, fault, open_files, said, short
+from helpers import Faulty, append, before, fault, is_open, said, short
 
 from tailmerge import OutputError, WriteThread
 from tailmerge.lane import JOIN_SECONDS, LaneStopped
@@ -23,10 +23,6 @@ MERGED = Path("m.log")
 
 def merged() -> bytes:
     return MERGED.read_bytes()
-
-
-def is_closed() -> bool:
-    return str(MERGED.resolve()) not in open_files()
 
 
 def append_behind_a_hole(name: str, size: int, data: bytes) -> None:
@@ -122,7 +118,7 @@ async def test_what_was_sent_before_the_stop_is_written() -> None:
 async def test_after_the_end_nothing_is_left_open(output: WriteThread) -> None:
     await output.write(b"a\n")
     await output.stop()
-    assert is_closed()
+    assert not is_open(MERGED)
 
 
 async def test_an_output_that_waits_does_not_hold_the_thread() -> None:
@@ -156,7 +152,7 @@ async def test_a_stop_that_is_cancelled_still_ends_the_thread_and_closes_the_out
     assert writing.exception()
     await asyncio.to_thread(output.join, JOIN_SECONDS)
     assert not output.is_alive()
-    assert is_closed()
+    assert not is_open(MERGED)
 
 
 async def output_hurries(output: WriteThread) -> None:
