@@ -1,0 +1,237 @@
+"""The documentation: its examples are run, and what it lists is what the code has.
+
+A ```console block is run as it stands: `$ ` begins a command, `> ` goes on with it, all
+other lines are what it says. The blocks of one `## ` section share a folder, in their order.
+"""
+
+from __future__ import annotations
+
+import errno
+import inspect
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import pytest
+
+import tailmerge
+from tailmerge import report
+from tailmerge.cli import command
+from tailmerge.report import Report, TailmergeError
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+GUIDE = ROOT / "docs" / "guide.md"
+REFERENCE = ROOT / "docs" / "reference.md"
+DESIGN = ROOT / "docs" / "design.md"
+LIBRARY = ROOT / "docs" / "library.md"
+
+EXAMPLE_SECONDS = 45
+
+TEST_COMMAND = r"^python3 -m venv .*-m pytest$"
+"""The README's line that passes all tests, as .ci/run looks for it."""
+
+
+# examples
+
+
+@dataclass(frozen=True)
+class Section:
+    """One `## ` section of a page, and the blocks of one language in it."""
+
+    page: Path
+    title: str
+    blocks: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.page.stem}: {self.title}"
+
+
+def find_sections(page: Path, language: str) -> Iterator[Section]:
+    text = "\n" + page.read_text("utf-8")
+    for part in text.split("\n## "):
+        blocks = re.findall(rf"^```{language}\n(.*?)^```$", part, re.DOTALL | re.MULTILINE)
+        if blocks:
+            yield Section(page, part.strip().partition("\n")[0], tuple(blocks))
+
+
+def read_commands(block: str) -> Iterator[str]:
+    """The block's commands as they stand there, each with its lines that begin with `> `."""
+    lines: list[str] = []
+    for line in block.splitlines():
+        if line.startswith("$ "):
+            if lines:
+                yield "\n".join(lines)
+            lines = [line]
+        elif line.startswith("> ") and lines:
+            lines.append(line)
+    yield "\n".join(lines)
+
+
+def write_script(block: str) -> str:
+    """A script that shows each command and then runs it: its output is the block again."""
+    script = []
+    for shown in read_commands(block):
+        script.append(f"printf '%s\\n' {shlex.quote(shown)}")
+        script.append("\n".join(line[2:] for line in shown.split("\n")))
+    return "\n".join(script) + "\n"
+
+
+def run(words: list[str], folder: Path, **more: str) -> str:
+    """Run an example in its folder; what it says, messages among it."""
+    tools = folder / ".tools"
+    tools.mkdir(exist_ok=True)
+    shim = tools / "tailmerge"
+    shim.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m tailmerge "$@"\n')
+    shim.chmod(0o755)
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("TAILMERGE_", "PYTHON"))}
+    done = subprocess.run(
+        words,
+        cwd=folder,
+        env=kept | {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "LC_ALL": "C"} | more,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=EXAMPLE_SECONDS,
+        check=False,
+        text=True,
+    )
+    return done.stdout
+
+
+CONSOLE = [*find_sections(README, "console"), *find_sections(GUIDE, "console")]
+
+
+@pytest.mark.parametrize("section", CONSOLE, ids=str)
+def test_an_example_does_what_the_page_says(section: Section, tmp_path: Path) -> None:
+    for block in section.blocks:
+        assert run(["bash", "-c", write_script(block)], tmp_path) == block
+
+
+@pytest.mark.parametrize("section", list(find_sections(LIBRARY, "python")), ids=str)
+def test_a_program_of_the_library_page_runs(section: Section, tmp_path: Path) -> None:
+    for name in ("a.log", "b.log"):
+        (tmp_path / name).write_text(f"a line of {name}\n")
+    for block in section.blocks:
+        assert run([sys.executable, "-W", "error", "-c", block], tmp_path) == ""
+        assert (tmp_path / "merged.log").read_text().count("\n") >= 2
+
+
+def test_the_readme_has_three_examples_and_each_page_its_own() -> None:
+    assert len([s for s in CONSOLE if s.page == README for _ in s.blocks]) == 3
+    assert len([s for s in CONSOLE if s.page == GUIDE]) >= 10
+
+
+def test_the_set_up_commands_are_one_line_each() -> None:
+    blocks = [b for s in find_sections(README, "sh") for b in s.blocks]
+    assert [block.count("\n") for block in blocks] == [1, 1]
+    assert len(re.findall(TEST_COMMAND, README.read_text("utf-8"), re.MULTILINE)) == 1
+
+
+# options
+
+
+def spell(option: click.Option) -> str:
+    """An option as --help begins its line: `-o, --output PATH`."""
+    names = ", ".join(sorted(option.opts, key=len))
+    return names if option.is_flag else f"{names} {option.metavar}"
+
+
+def options() -> list[click.Option]:
+    context = click.Context(command, info_name="tailmerge")
+    return [p for p in command.get_params(context) if isinstance(p, click.Option)]
+
+
+def test_the_reference_has_the_options_of_the_help_in_its_order() -> None:
+    rows = re.findall(r"^\| `(-.*?)` \|", REFERENCE.read_text("utf-8"), re.MULTILINE)
+    assert rows == [spell(option) for option in options()]
+
+
+def test_the_help_spells_the_options_so() -> None:
+    text = command.get_help(click.Context(command, info_name="tailmerge"))
+    assert [
+        o for o in map(spell, options()) if not re.search(rf"^  {o}\b", text, re.MULTILINE)
+    ] == []
+
+
+def test_the_reference_has_every_variable_of_the_environment() -> None:
+    named = set(re.findall(r"\bTAILMERGE_[A-Z_]+", REFERENCE.read_text("utf-8")))
+    words = {max(option.opts, key=len).strip("-") for option in options()} - {"help", "version"}
+    assert named == {"TAILMERGE_" + word.replace("-", "_").upper() for word in words}
+
+
+# exit codes and messages
+
+
+def test_the_reference_has_every_exit_code() -> None:
+    rows = re.findall(r"^\| (\d+) \|", REFERENCE.read_text("utf-8"), re.MULTILINE)
+    kinds = [k for k in vars(report).values() if inspect.isclass(k)]
+    carried = {k.exit_code for k in kinds if issubclass(k, TailmergeError)}
+    assert set(map(int, rows)) == {0, 1, 130, 141} | carried
+
+
+OTHER = OSError("REASON")
+MISSING = OSError(errno.ENOENT, "no such file")
+FOLDER = OSError(errno.EISDIR, "is a directory")
+
+
+def make_arguments(event: Callable[..., object], error: OSError) -> dict[str, object]:
+    """An argument's own name in capitals for each word, 2 for each number, and this error."""
+    kinds = inspect.signature(event, eval_str=True).parameters
+    samples: dict[object, object] = {int: 2, OSError: error}
+    return {
+        name: samples.get(kind.annotation, name.upper())
+        for name, kind in kinds.items()
+        if name != "self"
+    }
+
+
+def find_messages() -> set[str]:
+    """Every sentence that report.py can say."""
+    said: list[str] = []
+    for name, event in vars(Report).items():
+        if name.startswith("_") or not inspect.isfunction(event):
+            continue
+        for once in (False, True):
+            speaker = Report(said.append, once=once, verbose=True)
+            if name == "input_works":
+                speaker.input_missing("NAME")
+            getattr(speaker, name)(**make_arguments(event, OTHER))
+    for event in vars(report).values():
+        if inspect.isfunction(event) and event.__module__ == report.__name__:
+            results = [event(**make_arguments(event, e)) for e in (OTHER, MISSING, FOLDER)]
+            said += [str(result) for result in results if isinstance(result, TailmergeError)]
+    return set(said)
+
+
+def test_the_reference_has_every_message() -> None:
+    text = REFERENCE.read_text("utf-8")
+    messages = find_messages()
+    assert len(messages) > 25
+    assert sorted(message for message in messages if f"`{message}`" not in text) == []
+
+
+def test_the_reference_has_the_reasons_in_our_own_words() -> None:
+    text = REFERENCE.read_text("utf-8")
+    assert [words for words in report.NAMED.values() if f"`{words}`" not in text] == []
+
+
+# modules and links
+
+
+def test_the_design_page_lists_the_modules_from_the_top() -> None:
+    listed = re.findall(r"^\| `(\w+)\.py` \|", DESIGN.read_text("utf-8"), re.MULTILINE)
+    order = re.findall(r"^    ([a-z_]+) +\S", (tailmerge.__doc__ or ""), re.MULTILINE)
+    assert listed == [name for name in order if name not in ("from", "await")]
+
+
+@pytest.mark.parametrize("page", [README, *sorted((ROOT / "docs").glob("*.md"))], ids=str)
+def test_every_link_leads_to_a_page(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
