@@ -7,17 +7,23 @@ files are real, the seconds are not, and what happens when is exact.
 from __future__ import annotations
 
 import asyncio
+import collections
+import contextlib
 import errno
 import os
+import tempfile
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from helpers import Faulty, append, before, fault, is_open, on_lane, said
+from helpers import Faulty, append, before, fault, is_open, on_lane, open_files, said
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tailmerge.ending import Ending
 from tailmerge.follow import SeriesTail, Surroundings
+from tailmerge.generation import News
 from tailmerge.registry import Registry
 from tailmerge.rotation import Folders
 from tailmerge.series import Series
@@ -105,11 +111,13 @@ Story = Callable[[Run], Awaitable[None]]
 
 
 def follow(story: Story, *names: str, **how: Any) -> Run:
+    before = collections.Counter(open_files())
     run = Run(*(names or ("a.log",)), **how)
     try:
         on_lane(run.follow(story))
     except BaseExceptionGroup as group:
         raise group.exceptions[0] from None
+    assert collections.Counter(open_files()) - before == {}
     return run
 
 
@@ -121,8 +129,12 @@ def rotate(name: str = "a.log", old: str = "a.log.1") -> None:
     os.rename(name, old)
 
 
-def copytruncate(old: str = "a.log.1") -> None:
+def copy(old: str = "a.log.1") -> None:
     Path(old).write_bytes(Path("a.log").read_bytes())
+
+
+def copytruncate(old: str = "a.log.1") -> None:
+    copy(old)
     os.truncate("a.log", 0)
 
 
@@ -383,6 +395,64 @@ def test_lines_that_came_between_the_copy_and_the_cut_do_not_double_the_copy() -
     follow(story)
 
 
+@pytest.mark.parametrize("after", [b"", b"2\n"], ids=["empty", "grown again"])
+def test_what_an_empty_file_got_and_lost_between_two_looks_is_in_the_copy(after: bytes) -> None:
+    """Nothing was known of the file that could have changed: the copy was not looked for."""
+    append("a.log", b"")
+
+    async def story(run: Run) -> None:
+        append("a.log", b"1\n")
+        copytruncate()
+        if after:
+            append("a.log", after)
+        await run.seconds(3)
+        assert run.merged == b"1\n" + after
+
+    follow(story)
+
+
+def test_a_file_cut_and_grown_to_its_old_size_is_known_by_any_look() -> None:
+    """The name a.log.1 matched a pattern, so the look came before the read that would have
+    found the file cut; the copy was then taken for a new file."""
+    append("a.log", b"1\n")
+
+    async def story(run: Run) -> None:
+        copytruncate()
+        append("a.log", b"2\n")
+        run.watch.tell(run.series[0], News.CHANGED)
+        await run.seconds(3)
+        assert run.merged == b"1\n2\n"
+
+    follow(story)
+
+
+def test_a_copy_of_a_file_that_was_not_opened_yet_is_not_read_too() -> None:
+    append("a.log", b"1\n")
+
+    async def story(run: Run) -> None:
+        rotate(old="a.log.2")
+        append("a.log", b"2\n")
+        append("a.log.1", b"2\n")
+        await run.seconds(3)
+        assert run.merged == b"1\n2\n"
+
+    follow(story)
+
+
+def test_a_second_copy_whose_original_still_stands_is_not_read() -> None:
+    """Two copies between two looks, the file not yet cut behind the second."""
+    append("a.log", b"1\n")
+
+    async def story(run: Run) -> None:
+        copytruncate("a.log.2")
+        append("a.log", b"a longer line\n")
+        append("a.log.1", b"a longer line\n")
+        await run.seconds(3)
+        assert run.merged == b"1\na longer line\n"
+
+    follow(story)
+
+
 def test_a_file_that_was_cut_and_has_grown_past_its_position_is_read_from_its_start() -> None:
     append("a.log", b"1\n")
 
@@ -590,6 +660,26 @@ def test_rotated_files_that_were_named_are_read_oldest_first() -> None:
     append("a.log", b"2\n")
     run = follow(nothing, named=frozenset({"a.log.1", "a.log.2"}))
     assert run.merged == b"0\n1\n2\n"
+
+
+def test_the_last_lines_are_asked_of_each_file_that_was_named() -> None:
+    append("a.log.1", b"1\n2\n")
+    append("a.log", b"3\n4\n")
+    assert follow(nothing, named=frozenset({"a.log.1"}), lines=1).merged == b"2\n4\n"
+
+
+def test_late_lines_of_an_older_file_that_was_named_are_merged() -> None:
+    append("a.log.2", b"0\n")
+    append("a.log.1", b"1\n")
+    append("a.log", b"2\n")
+
+    async def story(run: Run) -> None:
+        await run.seconds(60)
+        append("a.log.2", b"late\n")
+        await run.seconds(1.2)
+        assert run.merged == b"0\n1\n2\nlate\n"
+
+    follow(story, named=frozenset({"a.log.1", "a.log.2"}))
 
 
 def test_late_lines_of_a_file_that_was_passed_over_are_merged() -> None:
@@ -974,3 +1064,113 @@ def test_a_file_that_is_held_on_to_is_not_looked_at_twenty_times_a_second() -> N
         assert system.listings - before <= 60
 
     follow(story, system=system)
+
+
+# the promise, over random stories
+
+OPERATIONS = {
+    "renamed": ["line", "line", "half", "wait", "rename", "late", "delete"],
+    "copied": ["line", "line", "half", "wait", "copy", "copy slowly", "delete"],
+}
+WAITS = [0.03, 0.11, 0.3, 1.1, 2.5, 7.0]
+
+
+class LogWriter:
+    """Who writes a.log, and turns it over; `lines` is what must come out."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self.late: list[bytes] = []
+        self.half = b""
+        self.open()
+
+    def open(self) -> None:
+        self.fd = os.open("a.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        self.old: int | None = None
+
+    def write_line(self) -> None:
+        end = b"line %d" % len(self.lines)
+        os.write(self.fd, end + b"\n")
+        self.lines.append(self.half + end)
+        self.half = b""
+
+    def write_half(self) -> None:
+        if not self.half:
+            self.half = b"half of "
+            os.write(self.fd, self.half)
+
+    def shift_names(self) -> None:
+        rotated = [name for name in os.listdir() if name.startswith("a.log.")]
+        for number in sorted((int(name[6:]) for name in rotated), reverse=True):
+            rotate(f"a.log.{number}", f"a.log.{number + 1}")
+
+    async def do(self, run: Run, operation: str, wait: float) -> None:
+        if operation == "line":
+            self.write_line()
+        elif operation == "half":
+            self.write_half()
+        elif operation == "wait":
+            await run.seconds(wait)
+        elif operation == "late" and self.old is not None:
+            self.late.append(b"late %d" % len(self.late))
+            os.write(self.old, self.late[-1] + b"\n")
+        elif operation in ("rename", "copy", "copy slowly", "delete"):
+            if self.half:
+                self.write_line()
+            await self.turn_over(run, operation, wait)
+
+    async def turn_over(self, run: Run, operation: str, wait: float) -> None:
+        if operation == "delete":
+            await run.seconds(0.3)  # what no look could see is the contract's limit
+            os.unlink("a.log")
+            os.close(self.fd)
+            self.open()
+            return
+        self.shift_names()
+        if operation == "rename":
+            rotate()
+            if self.old is not None:
+                os.close(self.old)
+            old = self.fd
+            self.open()
+            self.old = old
+            return
+        copy()
+        if operation == "copy slowly":
+            await run.seconds(wait)
+        os.truncate("a.log", 0)
+
+    def close(self) -> None:
+        for fd in (self.fd, self.old):
+            if fd is not None:
+                os.close(fd)
+
+
+STEPS = st.sampled_from(sorted(OPERATIONS)).flatmap(
+    lambda scheme: st.lists(
+        st.tuples(st.sampled_from(OPERATIONS[scheme]), st.sampled_from(WAITS)), max_size=14
+    )
+)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(STEPS)
+def test_every_line_comes_out_once_whole_and_in_order(steps: list[tuple[str, float]]) -> None:
+    async def story(run: Run) -> None:
+        for operation, wait in steps:
+            await writer.do(run, operation, wait)
+        if writer.half:
+            writer.write_line()
+        await run.seconds(2 * ROTATE_WAIT)
+
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        writer = LogWriter()
+        run = Run("a.log")
+        try:
+            on_lane(run.follow(story))
+        finally:
+            writer.close()
+        got = run.merged.split(b"\n")[:-1]
+    late = [line for line in got if line.startswith(b"late")]
+    assert [line for line in got if line not in late] == writer.lines
+    assert sorted(late) == sorted(writer.late)
