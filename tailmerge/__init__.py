@@ -13,13 +13,21 @@ Where things are, from the top; each module imports only from below its own line
     watch      who has news
     discover   names and patterns to inputs
     writer     the thread that owns the files: reads, cuts, appends
+    ledger     the state of a run: what the journal is told, and when
+    resume     what a run takes over from the one before
+    recovery   what reached the output before a kill; pure
+    journal    the state file: locked, read, written ahead
     series     the files of one input: where rotation is decided
+    keeping    the files of a series that are kept in mind
     candidates files that may be known ones, compared by content
     generation one file of a series, and what a look found
     registry   which file belongs to which input
     match      which position belongs to which file; pure
     rotation   rotated names; pure
-    output     append, reopen, wait
+    state      the state's text; pure
+    named      an output that is a regular file: reopened, waited for
+    piped      an output that is a pipe, a terminal, a device
+    output     what the two kinds of output share
     stream     pipes and standard input
     source     one open file: what it is, and how it is read
     batch      what goes out in one piece

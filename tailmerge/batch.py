@@ -1,12 +1,19 @@
 """What goes out in one piece: whole lines, the sources they come from, and up to where.
 
-A batch is the unit of everything that must not be half done: it is announced before it is
-written, and no other input's bytes are ever inside it.
+A batch is the unit of everything that must not be half done: it is announced in the
+journal before it is written, and no other input's bytes are ever inside it. Its bytes can
+be had more than once, from any byte on, so that what was not written can be written later.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+EDGE = 64
+"""Bytes at both ends of a batch by which the journal knows it again."""
+
+Bytes = bytes | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,17 +21,70 @@ class Span:
     """A part of one input that a batch carries."""
 
     source: int
-    """The source's number within this run."""
+    """The source's number in the journal."""
     start: int
     """Offset of the first byte, bytes."""
     end: int
     """Offset behind the last byte, bytes."""
+    marker: bytes
+    """The last bytes before `end`, at most `source.MARKER` of them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Batch:
     """Whole lines that are written together, from one or several sources."""
 
     spans: tuple[Span, ...]
     length: int
     """Bytes that reach the output: more than the spans where a newline was added."""
+    first: bytes
+    """The first `EDGE` bytes."""
+    last: bytes
+    """The last `EDGE` bytes."""
+    pieces: Callable[[int], Iterable[Bytes]]
+    """The bytes from the n-th on, a block at a time, each valid until the next one."""
+    whole: Callable[[int], int]
+    """Of the first n bytes, how many are whole lines."""
+    again: bool = True
+    """A later run can have the bytes again from the spans; else they are kept beside the
+    journal until they are written."""
+
+    def rest(self, written: int) -> Batch:
+        """The batch of the lines that are not whole when so many bytes are written."""
+        skip = self.whole(written)
+        spans = self.spans
+        if self.again:
+            spans = tuple(replace(span, start=span.start + skip) for span in spans)
+        first = next(iter(self.pieces(skip)), b"")
+        return replace(
+            self,
+            spans=spans,
+            length=self.length - skip,
+            first=bytes(first[:EDGE]),
+            pieces=lambda n: self.pieces(skip + n),
+            whole=lambda n: max(0, self.whole(skip + n) - skip),
+        )
+
+
+def lines_batch(data: Bytes, spans: tuple[Span, ...], *, again: bool = True) -> Batch:
+    """A batch of the whole lines in `data`."""
+    view = memoryview(data)
+    return Batch(
+        spans,
+        len(view),
+        bytes(view[:EDGE]),
+        bytes(view[-EDGE:]),
+        lambda n: (view[n:],),
+        lambda n: bytes(view[:n]).rfind(b"\n") + 1,
+        again,
+    )
+
+
+def skip_bytes(pieces: Iterable[Bytes], count: int) -> Iterator[Bytes]:
+    """The pieces without their first `count` bytes."""
+    for piece in pieces:
+        if count >= len(piece):
+            count -= len(piece)
+        else:
+            yield piece[count:]
+            count = 0

@@ -32,11 +32,27 @@ class Candidates:
             self._opened[file.path] = self._open(file)
         return self._opened[file.path]
 
+    def must_open(self, file: Seen) -> Source:
+        """The open file.
+
+        Raises:
+            FileNotFoundError: there is no such file, or another one has its name now.
+            OSError: it cannot be opened.
+        """
+        if source := self.open(file):
+            return source
+        source = open_source(self._system, file.path)
+        if source.identity == file.identity:
+            self._opened[file.path] = source
+            return source
+        source.close()
+        raise FileNotFoundError(file.path)
+
     def _open(self, file: Seen) -> Source | None:
         try:
             source = open_source(self._system, file.path)
         except OSError:
-            return None  # renamed since it was seen, or closed to us: the next look tells
+            return None  # renamed since it was seen, or closed to us: must_open says which
         if source.identity == file.identity:
             return source
         source.close()
@@ -53,11 +69,16 @@ class Candidates:
             return False
         return begins_with(self._system, original.fd, copy.fd, file.size)
 
-    def take(self, file: Seen, offset: int = 0) -> Source:
-        """Keep this file open beyond the look, to be read from `offset`."""
+    def take(self, file: Seen, offset: int = 0, number: int = 0) -> Source:
+        """Keep this file open beyond the look, to be read from `offset`.
+
+        `number` is what the journal calls its content; 0: it is new.
+        """
         source = self._opened.pop(file.path)
         assert source is not None, f"{file.path} was not opened"
         source.start_at(offset)
+        if number:
+            source.number = number
         return source
 
     def __enter__(self) -> Self:

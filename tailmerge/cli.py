@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import click
 
+from tailmerge.journal import default_state
 from tailmerge.merge import run_fully_async
 from tailmerge.report import ReaderGone, Report, TailmergeError
 from tailmerge.voice import Voice
@@ -100,6 +101,12 @@ def _seconds(_: click.Context, option: click.Parameter, value: float | None) -> 
     callback=_seconds,
     help="How long a renamed or deleted input must be quiet before it is no longer held open.",
 )
+@click.option(
+    "--state",
+    metavar="PATH",
+    help="Where positions are kept.  [default: OUTPUT.tailmerge for a regular file]",
+)
+@click.option("--no-state", is_flag=True, help="Keep no positions: each run begins anew.")
 @click.option("-q", "--quiet", is_flag=True, help="Say only what makes the exit code 1 to 3.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more on standard error.")
 @click.option(
@@ -126,8 +133,20 @@ def command(
         raise click.UsageError("--overwrite needs an output file: name it with -o")
     if quiet and verbose:
         raise click.UsageError("-q and -v contradict each other: give one of them")
+    options["state_path"] = _choose_state(options)
     _allow_many_files()
     return asyncio.run(_run(inputs, quiet, verbose, **options), debug=debug)
+
+
+def _choose_state(options: dict[str, Any]) -> str | None:
+    state, none, output = options.pop("state"), options.pop("no_state"), options["output"]
+    if state is not None and none:
+        raise click.UsageError("--state and --no-state contradict each other: give one of them")
+    if state is not None or none:
+        return None if none else str(state)
+    if output == "-" or (os.path.exists(output) and not os.path.isfile(output)):
+        return None
+    return default_state(output)
 
 
 async def _run(

@@ -43,6 +43,9 @@ class Found:
     matched: bool = False
     """By a pattern; False: named."""
 
+    absolute: str = ""
+    """The name made absolute, by which the state knows it."""
+
     @property
     def identity(self) -> Identity | None:
         return identity(self.status) if self.status else None
@@ -87,13 +90,14 @@ def discover(
 def _identify(name: str, system: System, matched: bool) -> Found:
     if name == STDIN:
         return Found(name, Kind.STDIN)
+    absolute = system.absolute(name)
     try:
         status = system.stat(name)
     except (FileNotFoundError, NotADirectoryError):
-        return Found(name, Kind.MISSING, matched=matched)
+        return Found(name, Kind.MISSING, matched=matched, absolute=absolute)
     except OSError as error:
-        return Found(name, Kind.UNREADABLE, error=error, matched=matched)
-    return Found(name, _kind(name, status), status, matched=matched)
+        return Found(name, Kind.UNREADABLE, error=error, matched=matched, absolute=absolute)
+    return Found(name, _kind(name, status), status, matched=matched, absolute=absolute)
 
 
 def _kind(name: str, status: os.stat_result) -> Kind:

@@ -34,6 +34,8 @@ class Surroundings:
     report: Report
     ending: Ending
     once: bool = False
+    resumable: bool = False
+    """There is a state: what is unfinished is left for the next run."""
     last_news: float = 0.0
     """When something was forwarded last, seconds of the loop's clock."""
 
@@ -121,11 +123,11 @@ class SeriesTail:
 
     async def _look_again(self) -> None:
         now = asyncio.get_running_loop().time()
-        self._look = look = await self._around.output.call(self.series.look, now)
+        self._look = look = await self._around.output.look(self.series, now)
         self._tell(look)
         for source in look.finish:
             if await self._forward(source, None, last=True):
-                await self._around.output.call(self.series.let_go, source)
+                await self._around.output.call(self.series.keeping.let_go, source)
 
     def _tell(self, look: Look) -> None:
         """Say what changed."""
@@ -190,15 +192,23 @@ class SeriesTail:
         return True
 
     async def _finish(self) -> None:
-        """The run ends by itself: unfinished last lines are written, as cat would."""
-        for source in await self._around.output.call(self.series.unfinished):
+        """The run ends by itself: unfinished last lines are written, as cat would.
+
+        With a state they are left for the next run.
+        """
+        if self._around.resumable:
+            self._around.report.input_finished(self.series.path)
+            return
+        for source in await self._around.output.call(self.series.keeping.unfinished):
             if self._waiting.get(source, 1):
                 await self._forward(source, None, last=True)
         self._around.report.input_finished(self.series.path)
 
     def _leave_out(self) -> None:
         assert self._look
-        if any(self._waiting.get(source) for source, _ in self._look.reads):
+        if not self._around.resumable and any(
+            self._waiting.get(source) for source, _ in self._look.reads
+        ):
             self._around.report.line_left_out(self.series.path)
 
 

@@ -36,6 +36,13 @@ class Generation:
     """Its size when it was looked at last, bytes."""
     changed: float = 0.0
     """When it was last seen to grow, or rotated, seconds of the loop's clock."""
+    seen: float = 0.0
+    """When there was a file of this content last, seconds since the epoch."""
+
+    @property
+    def remembered(self) -> Position | None:
+        """Its position now, held open or not."""
+        return self.source.position() if self.source else self.position
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ class Relay:
         if end is None and not last:
             return b"", source.offset, False
         stop = source.rest if end is None else end
-        lines = b"".join(bytes(piece) for piece in source.pieces(self._buffer, stop))
+        lines = b"".join(bytes(piece) for piece in source.pieces(self._buffer, source.offset, stop))
         if lines and end is None:
             lines += b"\n"
         return lines, stop, end is not None

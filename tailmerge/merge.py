@@ -33,6 +33,7 @@ from tailmerge.report import (
 )
 from tailmerge.rotation import Folders, rotated_forms
 from tailmerge.series import Series
+from tailmerge.state import Entry
 from tailmerge.stream import BlockingStream, InputStream, PipeStream
 from tailmerge.system import Identity, System, identity, is_regular
 from tailmerge.voice import Voice
@@ -62,6 +63,7 @@ async def run_fully_async(
     until_idle: float | None = None,
     rotate_wait: float = 5.0,
     overwrite: bool = False,
+    state_path: str | os.PathLike[str] | None = None,
     report: Report | None = None,
     stop: asyncio.Event | None = None,
     system: System | None = None,
@@ -80,8 +82,9 @@ async def run_fully_async(
 
     `lines` begins with so many last lines of the files that are there, `rotate_wait` is how
     many seconds a rotated file must be quiet before it is no longer held open, `overwrite`
-    empties the output first. Messages go to the logger "tailmerge" unless a `report` takes
-    them.
+    empties the output first, and `state_path` is where positions are kept so that a later
+    run goes on where this one ended (None: nowhere). Messages go to the
+    logger "tailmerge" unless a `report` takes them.
 
     Raises:
         UsageProblem: there is nothing to read but the output and directories.
@@ -104,6 +107,7 @@ async def run_fully_async(
         until_idle=until_idle,
         rotate_wait=rotate_wait,
         overwrite=overwrite,
+        state_path=os.fspath(state_path) if state_path is not None else None,
         report=report,
         stop=stop or asyncio.Event(),
         system=system or System(),
@@ -129,6 +133,7 @@ class _Run:
     until_idle: float | None
     rotate_wait: float
     overwrite: bool
+    state_path: str | None
     report: Report
     stop: asyncio.Event
     system: System
@@ -141,6 +146,7 @@ class _Run:
         self.met: set[str] = set()
         """Names that are followed, or were skipped and spoken of."""
         self.tails: set[asyncio.Task[None]] = set()
+        self.known: dict[str, list[Entry]] = {}
         self.lane = Lane("tailmerge-discover")
         self.group = asyncio.TaskGroup()
 
@@ -158,8 +164,10 @@ class _Run:
                 patience=PATIENCE_SECONDS if self.once else None,
                 report=self.report,
                 system=self.system,
+                state_path=self.state_path,
             ) as output:
                 self.registry.outputs = await output.identities()
+                self.known = await output.known(self.registry, self.series.values())
                 try:
                     await self._merge(output, found)
                 except* TailmergeError as group:
@@ -211,7 +219,9 @@ class _Run:
         ending = Ending()
         watch = Watch(output, self.interval)
         now = asyncio.get_running_loop().time()
-        around = Surroundings(output, watch, self.report, ending, self.once, now)
+        around = Surroundings(
+            output, watch, self.report, ending, self.once, self.state_path is not None, now
+        )
         async with self.group as group:
             guards = [group.create_task(guard) for guard in self._guards(around)]
             tails: list[Tail] = [
@@ -261,6 +271,7 @@ class _Run:
     ) -> list[Tail]:
         files = {f.name: f for f in found if f.kind in SERIES_KINDS}
         groups = group_rotated(list(files))
+        at_first = start and not self.known
         tails: list[Tail] = []
         for f in found:
             if f.name in groups:
@@ -270,9 +281,11 @@ class _Run:
                     self.registry,
                     self.folders,
                     rotate_wait=self.rotate_wait,
-                    lines=self.lines if start and f.kind is Kind.FILE else None,
+                    lines=self.lines if at_first and f.kind is Kind.FILE else None,
                     named=frozenset(groups[f.name]),
                     passed_before=float("inf") if start else self.began,
+                    entries=self.known.get(f.absolute, ()),
+                    name=f.absolute,
                 )
                 self.series[f.name] = series
                 tails.append(SeriesTail(series, around, named=not f.matched))

@@ -3,35 +3,39 @@
 A file can be reached by several names: hard links, symbolic links, two patterns, a rename
 from one input's name to another's. The registry knows every file that is held open, every
 one that was and keeps its position, and the outputs, by device and inode. It lives on the
-thread that owns the files.
+thread that owns the files, and tells the journal what becomes known.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tailmerge.system import Identity
 
 if TYPE_CHECKING:
     from tailmerge.generation import Generation
-    from tailmerge.series import Series
+    from tailmerge.keeping import Keeping
 
 
 class Registry:
     """The files that are known, by device and inode."""
 
     def __init__(self) -> None:
-        self._owners: dict[Identity, tuple[Series, Generation]] = {}
+        self._owners: dict[Identity, tuple[Keeping, Generation]] = {}
         self.outputs: set[Identity] = set()
         """What we write or wrote to: never an input."""
+        self.tell: Callable[[Keeping, Generation], None] = lambda keeping, generation: None
+        """Called with each file that becomes known: the journal listens."""
 
-    def claim(self, file: Identity, series: Series, generation: Generation) -> None:
-        self._owners[file] = (series, generation)
+    def claim(self, file: Identity, keeping: Keeping, generation: Generation) -> None:
+        self._owners[file] = (keeping, generation)
+        self.tell(keeping, generation)
 
     def forget(self, file: Identity, generation: Generation) -> None:
         """The file is gone; its number may be given to another one."""
         if self._owners.get(file, (None, None))[1] is generation:
             del self._owners[file]
 
-    def owner(self, file: Identity) -> tuple[Series, Generation] | None:
+    def owner(self, file: Identity) -> tuple[Keeping, Generation] | None:
         return self._owners.get(file)

@@ -38,6 +38,16 @@ class OutputError(TailmergeError):
     """The output could not be opened or written; exit code 3."""
 
 
+class StateError(TailmergeError):
+    """The state cannot be used as it is; exit code 3."""
+
+
+class Busy(TailmergeError):
+    """Another tailmerge has this output; exit code 4."""
+
+    exit_code = 4
+
+
 class OutputOwes(OutputError):
     """The run ended while the output did not take what was read."""
 
@@ -188,6 +198,17 @@ class Report:
     def output_truncated(self, name: str) -> None:
         self._news(f"{show(name)}: truncated by someone else, appended to")
 
+    def output_is_new(self, name: str) -> None:
+        self._notice(
+            f"{show(name)}: is a new file, what follows goes there"
+            " (the inputs go on where they were; --overwrite starts over)"
+        )
+
+    def batch_unproven(self, name: str) -> None:
+        self._notice(
+            f"{show(name)}: lines may be missing, a batch was cut short and its input is gone"
+        )
+
     def output_waits(self, name: str, error: OSError) -> None:
         self._notice(f"{show(name)}: {explain(error)}, waiting; nothing is skipped")
 
@@ -214,3 +235,39 @@ def nothing_to_read() -> UsageProblem:
 
 def stopped_reading() -> ReaderGone:
     return ReaderGone("standard output: its reader has gone")
+
+
+WAYS_ON = "start over with --overwrite, or remove it to merge everything again"
+
+
+def damaged_state(name: str, what: str) -> StateError:
+    return StateError(f"{show(name)}: the state {what}; {WAYS_ON}")
+
+
+def newer_state(name: str) -> StateError:
+    return StateError(
+        f"{show(name)}: the state was written by a newer tailmerge; use that one, or {WAYS_ON}"
+    )
+
+
+def unusable_state(name: str, what: str) -> StateError:
+    return StateError(f"{show(name)}: the state {what}; name another one with --state")
+
+
+def others_state(name: str, output: str) -> UsageProblem:
+    return UsageProblem(
+        f"{show(name)}: this state belongs to the output {show(output)};"
+        " name another one with --state"
+    )
+
+
+def output_busy(name: str, pid: int | None) -> Busy:
+    who = f"another tailmerge (pid {pid})" if pid else "another tailmerge"
+    return Busy(f"{show(name)}: {who} has this output; wait for it, or stop it")
+
+
+def cannot_write_state(name: str, error: OSError) -> StateError:
+    return StateError(
+        f"{show(name)}: the state cannot be written: {explain(error)};"
+        " name another place with --state, or keep none with --no-state"
+    )

@@ -14,14 +14,17 @@ the cut is taken from the copy where there is one.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from tailmerge.candidates import Candidates
 from tailmerge.generation import Findings, Generation, Look, News
+from tailmerge.keeping import Keeping
 from tailmerge.lines import find_last_lines
-from tailmerge.match import Seen, match
+from tailmerge.match import Matching, Seen, match
 from tailmerge.registry import Registry
 from tailmerge.rotation import Folders, age_order
-from tailmerge.source import Position, Source, fits, open_source
+from tailmerge.source import Source, fits
+from tailmerge.state import Entry
 from tailmerge.system import Identity, System, identity, is_regular
 
 SETTLE_SECONDS = 0.05
@@ -46,14 +49,19 @@ class Series:
         lines: int | None = None,
         named: frozenset[str] = frozenset(),
         passed_before: float = float("inf"),
+        entries: Iterable[Entry] = (),
+        name: str = "",
     ) -> None:
         """Nothing is opened yet.
 
         `lines`: begin with so many last lines of the files that are there. `named`: rotated
         forms that are inputs themselves, read in full. `passed_before`: other rotated forms
         that were last written before this time (seconds since the epoch) are passed over.
+        `entries`: what an earlier run left; then nothing is passed over, and what matches
+        none of them is new. `name`: the path made absolute, as the state has it.
         """
         self.path = path
+        self.keeping = Keeping(name or path, system, registry)
         self._system = system
         self._registry = registry
         self._folders = folders
@@ -62,14 +70,14 @@ class Series:
         self._named = named
         self._passed_before = passed_before
         self._looked = False
-        self._live: Generation | None = None
-        self._rotated: list[Generation] = []
         self._copies = False
         self._newest: Seen | None = None
         """The newest rotated file, read or not."""
         self._signature: tuple[int, ...] | None = None
         self._checked = 0.0
         self._trouble = False
+        self.keeping.restore(entries)
+        self._resumes = bool(self.keeping.rotated)
 
     # probing: cheap, at every interval
 
@@ -82,14 +90,15 @@ class Series:
             signature = None
         news = News.NONE
         if signature != self._signature:
-            live = self._live and self._live.source
-            same = signature is not None and live and signature[:2] == live.identity
+            live = self.keeping.live
+            source = live and live.source
+            same = signature is not None and source and signature[:2] == source.identity
             news = News.GREW if same else News.CHANGED
             self._signature = signature
-            if same and self._live and signature:
-                self._live.size = max(self._live.size, signature[2])
-        for generation in self._rotated:
-            if generation.source and self._has_grown(generation, now):
+            if same and live and signature:
+                live.size = max(live.size, signature[2])
+        for generation in self.keeping.rotated:
+            if generation.source and _has_grown(generation, now):
                 news = max(news, News.GREW)
         if now - self._checked >= RECHECK_SECONDS:
             self._checked = now
@@ -97,25 +106,16 @@ class Series:
                 news = News.CHANGED
         return news
 
-    def _has_grown(self, generation: Generation, now: float) -> bool:
-        assert generation.source
-        size = generation.source.size()
-        if size == generation.size:
-            return False
-        generation.size, generation.changed = size, now
-        return True
-
     def _late_has_changed(self) -> bool:
         """Late lines in the newest rotated file (or one that was named), or a new name."""
+        rotated = self.keeping.rotated
         if newest := self._newest:
-            size = max(
-                (g.size for g in self._rotated if g.path == newest.path), default=newest.size
-            )
+            size = max((g.size for g in rotated if g.path == newest.path), default=newest.size)
             if self._differs(newest.path, size, newest.identity):
                 return True
         return any(
             self._differs(g.path, g.size, g.position.identity)
-            for g in self._rotated
+            for g in rotated
             if g.path in self._named and g.path and g.position
         )
 
@@ -132,17 +132,18 @@ class Series:
         """Find the files of the series and decide what is read from where."""
         first, self._looked = not self._looked, True
         found = Findings()
-        self._find_live(found, now)
+        live = self._find_live(found, now)
         rotated = self._find_rotated(now)
-        self._settle(rotated, found, first, now)
-        self._open_live(found, first, now)
-        for generation in list(self._rotated):
+        if first and not self._resumes:
+            rotated = [file for file in rotated if not self._is_passed_over(file)]
+        self._settle(rotated, live, found, first, now)
+        for generation in list(self.keeping.rotated):
             self._let_go_if_quiet(generation, found, now)
         self._trouble = found.error is not None
         return self._answer(found, now)
 
-    def _find_live(self, found: Findings, now: float) -> None:
-        """Is the file of this name still the one we hold?"""
+    def _find_live(self, found: Findings, now: float) -> Seen | None:
+        """The file of this name, where it is not the one we hold already."""
         try:
             status = self._system.stat(self.path)
         except OSError as error:
@@ -152,28 +153,33 @@ class Series:
         else:
             current = identity(status)
             if not is_regular(status):
-                found.error = OSError(None, "is no longer a regular file, not read")
+                found.error = OSError(None, "is not a regular file, not read")
                 current = None
             elif current in self._registry.outputs:
                 found.error = OSError(None, "is the output, not read")
                 current = None
-        live = self._live
+        keeping = self.keeping
+        live = keeping.live
         if live and live.source and live.source.identity == current:
             live.source.cut = live.source.cut or status.st_size < live.source.rest
         elif live:
             live.path, live.changed = None, now
-            self._rotated.append(live)
-            self._live = None
+            keeping.rotated.append(live)
+            keeping.live = None
             found.rotated = found.unsettled = True
-        back = [g for g in self._rotated if g.source and g.source.identity == current]
-        if self._live is None and back:  # renamed back, or a symlink swapped back
-            self._rotated.remove(back[0])
-            self._live = back[0]
-            self._live.path = self.path
+        back = [g for g in keeping.rotated if g.source and g.source.identity == current]
+        if keeping.live is None and back:  # renamed back, or a symlink swapped back
+            keeping.rotated.remove(back[0])
+            keeping.live = back[0]
+            keeping.live.path = self.path
+        if keeping.live or current is None:
+            return None
+        return Seen(self.path, current, status.st_size, status.st_mtime, live=True)
 
     def _find_rotated(self, now: float) -> list[Seen]:
         """The plain rotated forms beside the file, oldest first."""
         folder = os.path.dirname(self.path)
+        live = self.keeping.live and self.keeping.live.source
         files = []
         for rotated in self._folders.find_rotated(self.path, now):
             path = os.path.join(folder, rotated.name)
@@ -182,8 +188,7 @@ class Series:
             except OSError:
                 continue  # renamed since the listing: the next look finds its new name
             file = identity(status)
-            live = self._live and self._live.source and self._live.source.identity == file
-            if rotated.compressed or not is_regular(status) or live:
+            if rotated.compressed or not is_regular(status) or (live and live.identity == file):
                 continue
             if file in self._registry.outputs or self._is_others(file):
                 continue
@@ -191,47 +196,69 @@ class Series:
             files.append((key, Seen(path, file, status.st_size, status.st_mtime, live=False)))
         return [seen for _, seen in sorted(files, key=lambda pair: pair[0])]
 
-    def _is_others(self, file: tuple[int, int]) -> bool:
+    def _is_others(self, file: Identity) -> bool:
         owner = self._registry.owner(file)
-        return owner is not None and owner[0] is not self and owner[1].source is not None
+        return owner is not None and owner[0] is not self.keeping and bool(owner[1].source)
 
-    def _settle(self, files: list[Seen], found: Findings, first: bool, now: float) -> None:
-        """Match the rotated files with what is known; open what is to be read."""
-        held = {g.source.identity: g for g in self._rotated if g.source}
-        standing = [f for f in files if f.identity in held]
-        unknown = [f for f in files if f.identity not in held and f.size > 0]
-        for generation in self._rotated:
-            generation.path = None
-        for file in standing:
-            held[file.identity].path = file.path
-        cut = self._live if self._live and self._live.source and self._live.source.cut else None
-        positions = [(g, g.position) for g in self._rotated if g.position]
-        if cut and cut.source:
-            positions.append((cut, cut.source.position_before()))
-        if first:
-            unknown = [f for f in unknown if not self._pass_over(f, now)]
+    def _is_passed_over(self, file: Seen) -> bool:
+        if file.path in self._named or file.modified >= self._passed_before:
+            return False
+        self.keeping.pass_over(file)
+        self._newest = file
+        return True
+
+    def _settle(
+        self, rotated: list[Seen], live: Seen | None, found: Findings, first: bool, now: float
+    ) -> None:
+        """Match what is there with what is known; open what is to be read."""
+        keeping = self.keeping
+        held = keeping.held()
+        unknown = [f for f in rotated if f.identity not in held and f.size > 0]
+        for generation in keeping.rotated:
+            if not (first and generation.position and not self._resumes):
+                generation.path = None
+        for file in rotated:
+            if file.identity in held:
+                held[file.identity].path = file.path
+        if live:
+            unknown.append(live)
+        cut = keeping.live if keeping.live and keeping.live.source else None
+        if cut and cut.source and not cut.source.cut:
+            cut = None
         if unknown:
-            self._match(positions, unknown, standing, cut, found, first, now)
-        if cut and cut.source and cut.source.cut:
-            self._begin_again(cut.source, cut, found, copied=False)
-        for generation in self._rotated:
+            standing = [f for f in rotated if f.identity in held]
+            self._match(unknown, standing, cut, found, first, now)
+        for generation in keeping:
             if generation.source and generation.source.cut:
-                self._begin_again(generation.source, generation, found, copied=False)
-        order = {file.path: index for index, file in enumerate(files)}
-        self._rotated.sort(key=lambda g: order.get(g.path or "", -1))
-        self._newest = files[-1] if files else None
-        for generation in self._rotated:
+                found.lost += keeping.begin_again(generation, copied=False)
+                found.rewritten = True
+        self._tell_gone(found, live, first)
+        self._put_in_order(rotated)
+
+    def _put_in_order(self, rotated: list[Seen]) -> None:
+        order = {file.path: index for index, file in enumerate(rotated)}
+        self.keeping.rotated.sort(key=lambda g: order.get(g.path or "", -1))
+        if rotated:
+            self._newest = rotated[-1]
+        for generation in self.keeping.rotated:
             if self._is_followed(generation):
-                self._reopen_unfinished(generation)
+                self.keeping.reopen(generation)
 
     def _is_followed(self, generation: Generation) -> bool:
         """Whether there is a newer rotated file, be it empty: this one's end has come."""
         newest = self._newest
         return newest is not None and generation.path not in (None, newest.path)
 
+    def _tell_gone(self, found: Findings, live: Seen | None, first: bool) -> None:
+        """A position that was not read to its end and whose file is gone: said once."""
+        for generation in self.keeping.rotated:
+            position = generation.position
+            if position and generation.path is None and generation.size > position.offset:
+                found.lost += generation.size - position.offset
+                generation.size = position.offset
+
     def _match(
         self,
-        positions: list[tuple[Generation, Position]],
         unknown: list[Seen],
         standing: list[Seen],
         cut: Generation | None,
@@ -239,145 +266,94 @@ class Series:
         first: bool,
         now: float,
     ) -> None:
-        known = [g.source for g in (*self._rotated, self._live) if g and g.source]
-        if self._live and self._live.source and not self._live.source.cut:
-            source = self._live.source
+        """By content: goes on at its position, is a copy, or is new."""
+        keeping = self.keeping
+        positions = [(g, g.position) for g in keeping.rotated if g.position]
+        if cut and cut.source:
+            positions.append((cut, cut.source.position_before()))
+        elif keeping.live and keeping.live.source:
+            source = keeping.live.source
             standing = [*standing, Seen(self.path, source.identity, source.size(), now, live=True)]
+        known = [g.source for g in keeping if g.source]
         with Candidates(self._system, known) as candidates:
             matching = match(positions, unknown, standing, candidates.fits, candidates.is_copy)
             self._copies = bool(matching.copies)
-            for generation, file in matching.pairs:
-                if generation is cut and cut.source:
-                    source = candidates.take(file, cut.source.offset)
-                    self._add(Generation(source=source, path=file.path, changed=now))
-                    self._begin_again(cut.source, cut, found, copied=True)
-                    found.rotated = True
-                else:
-                    self._resume(generation, file, candidates, now)
+            self._go_on(matching, cut, candidates, found, now)
             for file in matching.new:
-                if candidates.open(file) is None:
-                    found.unsettled = True  # renamed since, or unreadable: tried again
-                    continue
-                source = candidates.take(file)
-                if first:
-                    self._begin_at_last_lines(source)
-                self._add(Generation(source=source, path=file.path, changed=now))
-                found.rotated = not first
+                self._read_new(file, candidates, found, first, now)
 
-    def _add(self, generation: Generation) -> None:
-        self._rotated.append(generation)
-        if generation.source:
-            self._registry.claim(generation.source.identity, self, generation)
-
-    def _resume(
-        self, generation: Generation, file: Seen, candidates: Candidates, now: float
+    def _go_on(
+        self,
+        matching: Matching[Generation],
+        cut: Generation | None,
+        candidates: Candidates,
+        found: Findings,
+        now: float,
     ) -> None:
-        """A file that was let go of: opened again only where it has more."""
-        generation.path = file.path
-        position = generation.position
-        if position is None or (file.size == generation.size and file.size >= position.offset):
-            return
-        source = candidates.take(file, position.offset)
-        generation.source, generation.position = source, None
-        generation.size, generation.changed = file.size, now
-        self._registry.claim(source.identity, self, generation)
+        keeping = self.keeping
+        for generation, file in matching.pairs:
+            if generation is cut and cut.source:  # the copy that copytruncate made of it
+                number, offset = cut.source.number, cut.source.offset
+                keeping.begin_again(cut, copied=True)
+                copy = candidates.take(file, offset, number)
+                keeping.take(copy, file.path, now, live=False)
+                found.rotated = found.rewritten = True
+            else:
+                keeping.resume(generation, file, candidates, now)
 
-    def _pass_over(self, file: Seen, now: float) -> bool:
-        """A rotated file from before the first look: known, and not read."""
-        if file.path in self._named or file.modified >= self._passed_before:
-            return False
-        try:
-            source = open_source(self._system, file.path)
-        except OSError:
-            return True
-        try:
-            source.start_at(source.size())
-            generation = Generation(position=source.position(), path=file.path, size=file.size)
-        finally:
-            source.close()
-        self._rotated.append(generation)
-        self._registry.claim(file.identity, self, generation)
-        return True
-
-    def _begin_again(
-        self, source: Source, generation: Generation, found: Findings, *, copied: bool
+    def _read_new(
+        self, file: Seen, candidates: Candidates, found: Findings, first: bool, now: float
     ) -> None:
-        """The file was cut or written over: from its first byte, what was read is read."""
-        if not copied:
-            found.lost += max(0, generation.size - source.rest)
-            source.orphan += source.fragment
-        source.head, source.head_length = "", 0
-        source.start_at(0, cut_from=source.offset)
-        generation.size = 0
-        found.rewritten = True
-
-    def _open_live(self, found: Findings, first: bool, now: float) -> None:
-        if self._live or found.missing or found.error:
-            return
+        """No position fits: read in full."""
         try:
-            source = open_source(self._system, self.path)
+            source = candidates.must_open(file)
+        except FileNotFoundError:
+            found.unsettled = True  # renamed since: the next look finds its new name
+            found.missing = found.missing or file.live
+            return
         except OSError as error:
-            found.missing = isinstance(error, FileNotFoundError)
-            found.error = None if found.missing else error
-            found.unsettled = found.missing
+            found.unsettled = not file.live
+            if file.live:
+                found.error = error
             return
-        owner = self._registry.owner(source.identity)
-        if owner is None or not self._inherit(source, *owner, found):
-            if found.twin:
-                source.close()
-                return
-            if first:
-                self._begin_at_last_lines(source)
-        self._live = Generation(source=source, path=self.path, changed=now)
-        self._registry.claim(source.identity, self, self._live)
-        found.appeared = not first
+        if file.live and self._inherit(source, candidates, file, found, now):
+            return
+        candidates.take(file)
+        if first and not self._resumes:
+            self._begin_at_last_lines(source)
+        self.keeping.take(source, file.path, now, live=file.live)
+        found.appeared = found.appeared or (file.live and not first)
+        found.rotated = found.rotated or not (file.live or first)
 
     def _begin_at_last_lines(self, source: Source) -> None:
-        def read_at(length: int, offset: int) -> bytes:
-            return self._system.read_at(source.fd, length, offset)
-
         if self._lines is not None:
-            source.start_at(find_last_lines(read_at, source.size(), self._lines))
+            source.start_at(find_last_lines(source.read_at, source.size(), self._lines))
 
     def _inherit(
-        self, source: Source, other: Series, generation: Generation, found: Findings
+        self, source: Source, candidates: Candidates, file: Seen, found: Findings, now: float
     ) -> bool:
-        """The file has a place in this or another series: go on there."""
-        if generation.source:
-            if other._still_names(source):
-                found.twin = other.path
-                return False
-            position = generation.source.position()
-        elif generation.position:
-            position = generation.position
-        else:
+        """The file is known by another input's name: go on there, or leave it to that one."""
+        owner = self._registry.owner(source.identity)
+        if owner is None or owner[0] is self.keeping:
             return False
-        if not fits(self._system, source.fd, position):
+        keeping, generation = owner
+        if generation.source and _leads_to(keeping.name, source.identity, self._system):
+            found.twin = keeping.name
+            return True
+        position = generation.remembered
+        if position is None or not fits(self._system, source.fd, position):
             return False  # the number of a deleted file, given to a new one
-        source.start_at(position.offset)
-        other._give_away(generation)
+        keeping.give_away(generation)
+        candidates.take(file, position.offset, position.number)
+        self.keeping.take(source, file.path, now, live=True)
         return True
-
-    def _still_names(self, source: Source) -> bool:
-        try:
-            return identity(self._system.stat(self.path)) == source.identity
-        except OSError:
-            return False
-
-    def _give_away(self, generation: Generation) -> None:
-        if generation.source:
-            generation.source.close()
-        if generation is self._live:
-            self._live = None
-        elif generation in self._rotated:
-            self._rotated.remove(generation)
 
     def _let_go_if_quiet(self, generation: Generation, found: Findings, now: float) -> None:
         """Close a rotated file that was quiet for the rotate wait; its position stays."""
         source = generation.source
         if source is None:
             return
-        self._has_grown(generation, now)
+        _has_grown(generation, now)
         if now - generation.changed < self._rotate_wait or source.rest < generation.size:
             return
         deleted = self._system.fstat(source.fd).st_nlink == 0
@@ -387,35 +363,26 @@ class Series:
                 return
             if generation.path is None:
                 return  # moved to where it cannot be found again: held on to
-        self.let_go(source)
+        self.keeping.let_go(source)
         found.let_go = True
 
-    def let_go(self, source: Source) -> None:
-        """Close a rotated file; its position is kept where the file is."""
-        for generation in self._rotated:
-            if generation.source is source:
-                if self._system.fstat(source.fd).st_nlink == 0:
-                    self._rotated.remove(generation)
-                    self._registry.forget(source.identity, generation)
-                else:
-                    generation.position = source.position()
-                    generation.source = None
-                source.close()
-                return
+    def close(self) -> None:
+        """Let go of every file."""
+        self.keeping.close()
 
     def _answer(self, found: Findings, now: float) -> Look:
-        reads = []
-        held = [g for g in (*self._rotated, self._live) if g and g.source]
+        held = self.keeping.held().values()
         waits = [
             generation.changed + self._rotate_wait - now
-            for generation in self._rotated
+            for generation in self.keeping.rotated
             if generation.source
         ]
         if found.unsettled:
             waits.append(SETTLE_SECONDS)
+        reads = []
         for generation in held:
             assert generation.source
-            self._has_grown(generation, now)
+            _has_grown(generation, now)
             reads.append((generation.source, generation.size))
         return Look(
             reads=tuple(reads),
@@ -432,32 +399,18 @@ class Series:
             held=len(held),
         )
 
-    def _reopen_unfinished(self, generation: Generation) -> None:
-        """Open a file again that was let go of while its last line was unfinished."""
-        position, path = generation.position, generation.path
-        if position is None or path is None or generation.size <= position.offset:
-            return
-        try:
-            source = open_source(self._system, path)
-        except OSError:
-            return  # gone or renamed this moment: the next look sees to it
-        if fits(self._system, source.fd, position):
-            source.start_at(position.offset)
-            generation.source, generation.position = source, None
-            self._registry.claim(source.identity, self, generation)
-        else:
-            source.close()
 
-    def unfinished(self) -> list[Source]:
-        """What still has an unfinished last line at the end of a run, opened where need be."""
-        for generation in self._rotated:
-            self._reopen_unfinished(generation)
-        held = (g.source for g in (*self._rotated, self._live) if g and g.source)
-        return [source for source in held if source.size() > source.offset]
+def _has_grown(generation: Generation, now: float) -> bool:
+    assert generation.source
+    size = generation.source.size()
+    if size == generation.size:
+        return False
+    generation.size, generation.changed = size, now
+    return True
 
-    def close(self) -> None:
-        """Let go of everything."""
-        for generation in (*self._rotated, self._live):
-            if generation and generation.source:
-                generation.source.close()
-                generation.source = None
+
+def _leads_to(path: str, file: Identity, system: System) -> bool:
+    try:
+        return identity(system.stat(path)) == file
+    except OSError:
+        return False

@@ -40,6 +40,17 @@ BOMS = (
 _numbers = itertools.count(1)
 
 
+def new_number() -> int:
+    """A number for a content that no journal has met yet."""
+    return next(_numbers)
+
+
+def skip_numbers(highest: int) -> None:
+    """The numbers up to `highest` are taken by what a state tells of."""
+    global _numbers
+    _numbers = itertools.count(max(highest + 1, next(_numbers)))
+
+
 class Rewritten(Exception):
     """The file no longer holds what was read from it: truncated, or written over."""
 
@@ -85,6 +96,8 @@ class Position:
     marker_length: int
     marker: str
     """A digest of the last `marker_length` bytes before `offset`."""
+    number: int = 0
+    """What the journal calls this content; 0 where it is not kept in one."""
 
 
 def digest(data: bytes) -> str:
@@ -266,14 +279,18 @@ class Source:
                 return None, True
         return None, False
 
-    def pieces(self, buffer: bytearray, end: int) -> Iterator[memoryview]:
-        """The bytes from the offset to `end`, a block at a time, each valid until the next.
+    def read_at(self, length: int, offset: int) -> bytes:
+        """The bytes at an offset, fewer at the file's end."""
+        return self.system.read_at(self.fd, length, offset)
+
+    def pieces(self, buffer: bytearray, start: int, end: int) -> Iterator[memoryview]:
+        """The bytes from `start` to `end`, a block at a time, each valid until the next.
 
         Raises:
             Torn: the file ended before.
         """
         view = memoryview(buffer)
-        at = self.offset
+        at = start
         while at < end:
             got = self.system.read_into(self.fd, view[: min(len(buffer), end - at)], at)
             if got == 0:
@@ -288,13 +305,7 @@ class Source:
 
     def position(self) -> Position:
         """What is remembered of this file when it is closed."""
-        if self.head_length < HEAD:
-            start = self.system.read_at(self.fd, HEAD, 0)
-            self.head_length, self.head = len(start), digest(start)
-        length = min(MARKER, self.offset)
-        if len(self.marker) < length:
-            self.marker = self.system.read_at(self.fd, length, self.offset - length)
-        return self.position_before()
+        return position_of(self.system, self.fd, self.path, self.offset, self.number)
 
     def position_before(self) -> Position:
         """What was known of this file before it was cut; reads nothing."""
@@ -306,7 +317,22 @@ class Source:
             self.head or digest(b""),
             len(self.marker),
             digest(self.marker),
+            self.number,
         )
+
+
+EMPTY = digest(b"")
+
+
+def position_of(system: System, fd: int, path: str, offset: int, number: int = 0) -> Position:
+    """What is remembered of an open file that is read, or written, up to `offset`."""
+    file = identity(system.fstat(fd))
+    head = system.read_at(fd, HEAD, 0)
+    length = min(MARKER, offset)
+    marker = system.read_at(fd, length, offset - length) if length else b""
+    return Position(
+        path, file, offset, len(head), digest(head), len(marker), digest(marker), number
+    )
 
 
 def fits(system: System, fd: int, position: Position) -> bool:

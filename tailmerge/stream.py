@@ -17,6 +17,7 @@ import threading
 from collections.abc import Iterator
 from typing import IO
 
+from tailmerge.batch import EDGE, Batch, skip_bytes
 from tailmerge.lines import BLOCK
 from tailmerge.system import System
 
@@ -25,8 +26,6 @@ CHUNK = 64 * 1024
 
 NEWCOMER_SECONDS = 0.2
 """How long a one-shot run waits for a writer that was waiting for us to open the pipe."""
-
-_numbers = itertools.count(1)
 
 
 class Carry:
@@ -46,19 +45,53 @@ class Carry:
         if self._spool or self._size > BLOCK:
             if self._spool is None:
                 self._spool = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+            self._spool.seek(0, os.SEEK_END)
             for part in self._parts:
                 _write_all(self._spool, part)
             self._parts.clear()
 
-    def take(self) -> Iterator[bytes]:
-        """All of it, a block at a time; afterwards there is nothing left."""
+    def pieces(self) -> Iterator[bytes]:
+        """All of it, a block at a time; as often as asked."""
         if self._spool:
-            self._spool.seek(0)
-            while block := self._spool.read(BLOCK):
+            offset = 0
+            while block := self._read_spool(self._spool, offset):
+                offset += len(block)
                 yield block
+        yield from self._parts
+
+    @staticmethod
+    def _read_spool(spool: IO[bytes], offset: int) -> bytes:
+        spool.seek(offset)
+        return spool.read(BLOCK)
+
+    def batch(self, rest: bytes) -> Batch:
+        """The batch of what was carried and the whole lines that follow it."""
+        size = self._size
+        first = b""
+        for piece in itertools.chain(self.pieces(), (rest,)):
+            first = (first + piece)[:EDGE]
+        last = rest[-EDGE:] if len(rest) >= EDGE else self._tail(EDGE - len(rest)) + rest
+        return Batch(
+            (),
+            size + len(rest),
+            first,
+            last,
+            lambda n: skip_bytes(itertools.chain(self.pieces(), (rest,)), n),
+            lambda n: size + rest.rfind(b"\n", 0, n - size) + 1 if n > size else 0,
+            again=False,
+        )
+
+    def _tail(self, count: int) -> bytes:
+        tail = b""
+        for piece in self.pieces():
+            tail = (tail + piece)[-count:]
+        return tail
+
+    def close(self) -> None:
+        """Nothing is left of it."""
+        if self._spool:
             self._spool.close()
             self._spool = None
-        yield from self._parts
         self._parts.clear()
         self._size = 0
 
@@ -74,9 +107,6 @@ class InputStream:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.number = -next(_numbers)
-        self.offset = 0
-        """Bytes of whole lines forwarded."""
         self.carry = Carry()
         self._interrupted = asyncio.Event()
 
@@ -90,8 +120,7 @@ class InputStream:
 
     def close(self) -> None:
         """Let go of the pipe and of what is kept of it."""
-        for _ in self.carry.take():
-            pass
+        self.carry.close()
 
 
 class PipeStream(InputStream):

@@ -7,6 +7,7 @@ bytes or ends the process there. Methods raise OSError as the system call does.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import stat
@@ -58,6 +59,12 @@ class System:
     def fstat(self, fd: int) -> os.stat_result:
         return os.fstat(fd)
 
+    def absolute(self, path: str) -> str:
+        return os.path.abspath(path)
+
+    def is_folder(self, path: str) -> bool:
+        return os.path.isdir(path)
+
     def change_mode(self, fd: int, mode: int) -> None:
         os.fchmod(fd, mode)
 
@@ -76,6 +83,33 @@ class System:
         mask = os.umask(0o077)  # for a moment stricter, never looser
         os.umask(mask)
         return mask
+
+    def lock(self, fd: int) -> None:
+        """Lock the file for this open descriptor; BlockingIOError where another one has it."""
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def link(self, path: str, name: str) -> None:
+        os.link(path, name)
+
+    def rename(self, path: str, name: str) -> None:
+        os.rename(path, name)
+
+    def unlink(self, path: str) -> None:
+        os.unlink(path)
+
+    def write_at(self, fd: int, data: bytes, offset: int) -> int:
+        return os.pwrite(fd, data, offset)
+
+    def sync(self, fd: int) -> None:
+        os.fsync(fd)
+
+    def boot(self) -> str:
+        """This boot's id; empty where the system has none."""
+        try:
+            with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+                return file.read().strip()
+        except OSError:
+            return ""
 
     def truncate(self, fd: int, length: int) -> None:
         os.ftruncate(fd, length)

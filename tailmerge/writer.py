@@ -9,19 +9,26 @@ up to here": `forward` reads, cuts and appends up to `HOP` bytes before it answe
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from tailmerge.batch import Batch, Span
+from tailmerge.batch import EDGE, Batch, Bytes, Span, lines_batch
+from tailmerge.generation import Look
+from tailmerge.journal import Journal
 from tailmerge.lane import Lane
-from tailmerge.output import Audience, NamedFile, Output, Stream
-from tailmerge.report import OutputError, Report
-from tailmerge.source import BUFFER, Source, Torn
-from tailmerge.stream import InputStream
+from tailmerge.ledger import Ledger
+from tailmerge.named import NamedFile
+from tailmerge.output import Audience, Output
+from tailmerge.piped import Stream
+from tailmerge.registry import Registry
+from tailmerge.report import OutputError, Report, TailmergeError
+from tailmerge.series import Series
+from tailmerge.source import BUFFER, Chunk, Source, Torn
+from tailmerge.state import Entry
+from tailmerge.stream import Carry, InputStream
 from tailmerge.system import Identity, System
 
 HOP = 4 * 1024 * 1024
@@ -62,11 +69,13 @@ class WriteThread(Lane):
         patience: float | None = None,
         report: Report | None = None,
         system: System | None = None,
+        state_path: str | None = None,
     ) -> None:
         """Nothing is opened yet.
 
         `audience` is who may read a new output (its owner alone where None), `patience`
-        the seconds that a write may fail for before the run gives up (None: for ever).
+        the seconds that a write may fail for before the run gives up (None: for ever),
+        `state_path` where positions are kept (None: nowhere).
         """
         super().__init__("tailmerge-writer")
         self.output_path = os.fspath(output_path)
@@ -78,6 +87,8 @@ class WriteThread(Lane):
         self._report = report or Report(lambda text: None)
         self._buffer = bytearray(BUFFER)
         self._turn: asyncio.Lock | None = None
+        self._failed: TailmergeError | None = None
+        self._ledger = Ledger(Journal(state_path, self.system)) if state_path else None
 
     async def __aenter__(self) -> WriteThread:
         """Start the thread and open the output, off the caller's loop.
@@ -141,6 +152,16 @@ class WriteThread(Lane):
         """Tell a write that waits for its output that the run is to end."""
         await self.call(self._opened.hurry)
 
+    async def look(self, series: Series, now: float) -> Look:
+        """Look for a series' files; what becomes known by it is kept in the state."""
+        return await self.send(self._real_look, series, now)
+
+    async def known(self, registry: Registry, series: Iterable[Series]) -> dict[str, list[Entry]]:
+        """What earlier runs left, by the input's absolute name; from now on the state
+        follows what the registry learns, and `series` are asked when it is written anew."""
+        ledger = self._ledger
+        return await self.call(ledger.attach, registry, series) if ledger else {}
+
     # on the thread's own loop
 
     @property
@@ -154,6 +175,10 @@ class WriteThread(Lane):
         output = self._choose_output()
         output.open()
         self.output = output
+        if self._ledger:
+            self._ledger.open(output, self._overwrite, self.system, self._report)
+        elif self._overwrite and isinstance(output, NamedFile):
+            output.empty()
 
     def _choose_output(self) -> Output:
         path = self.output_path
@@ -162,9 +187,7 @@ class WriteThread(Lane):
         except OSError:
             named = stat.S_IFREG  # a new one; what else is wrong open() will say
         if named in (stat.S_IFREG, stat.S_IFDIR):
-            return NamedFile(
-                path, self.system, self._report, self._patience, self._audience, self._overwrite
-            )
+            return NamedFile(path, self.system, self._report, self._patience, self._audience)
         return Stream(path, self.system, self._report, self._patience)
 
     @asynccontextmanager
@@ -172,62 +195,85 @@ class WriteThread(Lane):
         """One batch after the other: while one waits for its output, all wait."""
         assert self._turn is not None
         async with self._turn:
-            yield self._opened
+            if self._failed:
+                raise self._failed
+            try:
+                yield self._opened
+                if self._ledger:
+                    self._ledger.shorten()
+            except TailmergeError as error:
+                self._failed = error  # what it left is for the next run to prove
+                raise
+
+    async def _real_look(self, series: Series, now: float) -> Look:
+        look = series.look(now)
+        if self._ledger:
+            self._ledger.flush()
+        return look
 
     async def _real_write(self, data: bytes) -> None:
         async with self._in_turn() as output:
-            await output.append(Batch((), len(data)), (data,))
+            await output.append(lines_batch(data, (), again=False))
 
     async def _real_forward(self, source: Source, until: int | None, last: bool) -> Progress:
-        moved = 0
-        torn = False
+        begin = source.offset
+        torn = at_end = False
         async with self._in_turn() as output:
             if source.orphan:
-                await output.append(Batch((), len(source.orphan) + 1), (source.orphan, b"\n"))
-                source.orphan = b""
-            at_end = False
-            while moved < HOP and not at_end:
+                orphan, source.orphan = source.orphan + b"\n", b""
+                await output.append(lines_batch(orphan, (), again=False))
+            while source.offset - begin < HOP and not at_end:
                 chunk = source.read(self._buffer, until)
+                at_end = chunk.at_end
                 if chunk.cut > chunk.begin:
-                    at_end = chunk.at_end
-                    length = chunk.cut - chunk.begin
-                    batch = self._batch(source, source.offset + length)
-                    await output.append(batch, (memoryview(self._buffer)[chunk.begin : chunk.cut],))
-                    source.advance(self._buffer, chunk)
-                    moved += length
-                elif chunk.at_end:
-                    source.scanned = source.offset
-                    at_end = True
-                else:
+                    await output.append(self._take_lines(source, chunk))
+                elif not at_end:
                     end, at_end = source.find_long_end(self._buffer, until)
                     if end is None:
                         break
-                    length = end - source.offset
-                    torn = not await self._copy(output, source, end, ended=True)
-                    moved += length
-            rest = source.rest
-            if last and at_end and rest > source.offset:
-                moved += rest - source.offset
-                torn = not await self._copy(output, source, rest, ended=False)
+                    torn = not await self._append_line(output, source, end, added=b"")
+            if last and at_end and source.rest > source.offset:
+                torn = not await self._append_line(output, source, source.rest, added=b"\n")
         hole, source.hole = source.hole, 0
+        moved = source.offset - begin
         return Progress(moved, not at_end, source.rest - source.offset, hole, torn)
 
-    async def _copy(self, output: Output, source: Source, end: int, ended: bool) -> bool:
-        """Append all up to `end` as one line; False where the file was cut meanwhile."""
-        whole = True
+    def _take_lines(self, source: Source, chunk: Chunk) -> Batch:
+        """The chunk's lines; the source is behind them from now on.
 
-        def pieces() -> Iterator[bytes | memoryview]:
+        Whatever the append waits for, nobody else reads these lines again: a copy that is
+        found of the file meanwhile goes on behind them.
+        """
+        start = source.offset
+        source.advance(self._buffer, chunk)
+        span = Span(source.number, start, source.offset, source.marker)
+        return lines_batch(memoryview(self._buffer)[chunk.begin : chunk.cut], (span,))
+
+    async def _append_line(self, output: Output, source: Source, end: int, added: bytes) -> bool:
+        """Append all up to `end` as one line; False where the file was cut meanwhile."""
+        start, whole = source.offset, True
+        first = source.read_at(min(EDGE, end - start), start)
+        source.advance_to(end)
+        span = Span(source.number, start, end, source.marker)
+        length = end - start + len(added)
+        last = (source.read_at(min(EDGE, end - start), max(start, end - EDGE)) + added)[-EDGE:]
+
+        def pieces(skip: int) -> Iterator[Bytes]:
             nonlocal whole
             try:
-                yield from source.pieces(self._buffer, end)
+                yield from source.pieces(self._buffer, start + skip, end)
             except Torn:
                 whole = False
-            if not (ended and whole):
                 yield b"\n"
+            else:
+                yield added
 
-        batch = self._batch(source, end, added=0 if ended else 1)
-        await output.append(batch, pieces())
-        source.advance_to(end)
+        def whole_lines(count: int) -> int:
+            return count if count == length else 0
+
+        await output.append(
+            Batch((span,), length, (first + added)[:EDGE], last, pieces, whole_lines)
+        )
         return whole
 
     async def _real_pump(self, stream: InputStream) -> Progress:
@@ -238,29 +284,24 @@ class WriteThread(Lane):
             return Progress(0, False, len(stream.carry))
         cut = data.rfind(b"\n") + 1
         if cut:
-            length = len(stream.carry) + cut
-            async with self._in_turn() as output:
-                span = Span(stream.number, stream.offset, stream.offset + length)
-                pieces = itertools.chain(stream.carry.take(), (data[:cut],))
-                await output.append(Batch((span,), length), pieces)
-                stream.offset += length
+            await self._append_stream(stream, data[:cut])
         if cut < len(data):
             stream.carry.add(data[cut:])
         return Progress(len(data), True, len(stream.carry))
 
     async def _real_pump_rest(self, stream: InputStream) -> None:
-        length = len(stream.carry)
-        if not length:
-            return
-        async with self._in_turn() as output:
-            span = Span(stream.number, stream.offset, stream.offset + length)
-            pieces = itertools.chain(stream.carry.take(), (b"\n",))
-            await output.append(Batch((span,), length + 1), pieces)
-            stream.offset += length
+        if len(stream.carry):
+            await self._append_stream(stream, b"\n")
 
-    @staticmethod
-    def _batch(source: Source, end: int, added: int = 0) -> Batch:
-        return Batch((Span(source.number, source.offset, end),), end - source.offset + added)
+    async def _append_stream(self, stream: InputStream, data: bytes) -> None:
+        """Append what was carried, and the lines that end it."""
+        carry, stream.carry = stream.carry, Carry()
+        try:
+            batch = carry.batch(data)
+            async with self._in_turn() as output:
+                await output.append(batch)
+        finally:
+            carry.close()
 
     async def _real_wait_reader_gone(self) -> None:
         output = self._opened
@@ -276,5 +317,7 @@ class WriteThread(Lane):
         if self._turn:
             async with self._turn:
                 pass
+        if self._ledger:
+            self._ledger.close(whole=self._failed is None)
         if self.output:
             self.output.close()

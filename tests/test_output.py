@@ -17,16 +17,16 @@ from typing import Any
 import pytest
 from helpers import Faulty, append, before, fault, on_lane, open_files, said, short
 
-from tailmerge.batch import Batch
+from tailmerge.batch import lines_batch
+from tailmerge.named import NamedFile
 from tailmerge.output import (
     HURRY_SECONDS,
     RETRY_SECONDS,
     Audience,
-    NamedFile,
     Output,
-    Stream,
     find_audience,
 )
+from tailmerge.piped import Stream
 from tailmerge.report import OutputError, OutputOwes, ReaderGone
 from tailmerge.system import System
 
@@ -53,10 +53,11 @@ class Merged:
             self.report,
             patience,
             audience or Audience(),
-            overwrite,
         )
         self.outputs.append(output)
         output.open()
+        if overwrite:
+            output.empty()
         return output
 
     @property
@@ -77,7 +78,7 @@ def merged(tmp_path: Path) -> Iterator[Merged]:
 
 
 async def write(output: Output, *pieces: bytes) -> None:
-    await output.append(Batch((), sum(map(len, pieces))), pieces)
+    await output.append(lines_batch(b"".join(pieces), ()))
 
 
 def write_all(output: Output, *batches: bytes) -> None:

@@ -1,0 +1,312 @@
+"""The state file: locked, read, written ahead.
+
+What is about to be written to the output is appended here first, so that the next run can
+prove what reached it (recovery.py). When the journal has grown it is replaced by a new
+checkpoint, made beside it, synced, locked and renamed: at every instant the name leads to a
+whole state, and to one that is locked by whoever uses it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterable
+
+from tailmerge.batch import Batch
+from tailmerge.report import damaged_state, output_busy, unusable_state
+from tailmerge.source import Position, digest
+from tailmerge.state import (
+    PID_WIDTH,
+    SETTLED,
+    Entry,
+    Mark,
+    State,
+    format_checkpoint,
+    format_entry,
+    format_mark,
+    format_record,
+    parse_state,
+)
+from tailmerge.system import System, identity
+
+JOURNAL_BYTES = 1024 * 1024
+"""A journal of this size is replaced by a checkpoint."""
+
+KEPT_SUFFIX = ".batch"
+"""The file beside the state that keeps a batch whose bytes cannot be had again."""
+
+
+def default_state(output_path: str) -> str:
+    return output_path + ".tailmerge"
+
+
+class Journal:
+    """One run's hold on its state. It belongs to the thread that owns the files."""
+
+    def __init__(self, path: str, system: System) -> None:
+        """Nothing is opened yet."""
+        self.path = path
+        self._system = system
+        self._fd = -1
+        self._kept_fd = -1
+        self._size = 0
+        self._checkpoint_size = 0
+        self._most = JOURNAL_BYTES
+        self._notes: list[str] = []
+        self._unsettled_kept = False
+        self.state = State()
+
+    # opening
+
+    def open(self, owner: int | None, *, overwrite: bool) -> bool:
+        """Lock the state and read it; False where there is none yet.
+
+        `owner` is the user id of the output's owner. With `overwrite` what it says does
+        not matter, but it is locked all the same.
+
+        Raises:
+            StateError: it cannot be used, or is damaged.
+            Busy: another tailmerge has it.
+        """
+        while True:
+            try:
+                fd = self._system.open(self.path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+            except FileNotFoundError:
+                return False
+            except OSError as error:
+                raise self._cannot_use(error) from error
+            try:
+                self._check_owner(fd, owner)
+                self._lock(fd)
+                if self._has_name(fd):
+                    self._fd = fd
+                    break
+            except BaseException:
+                self._system.close(fd)
+                raise
+            self._system.close(fd)  # it was replaced between our open and our lock
+        self._read(overwrite)
+        return True
+
+    def _cannot_use(self, error: OSError) -> Exception:
+        if error.errno in (errno.ELOOP, errno.EMLINK):
+            return unusable_state(self.path, "is a symbolic link, which is not followed")
+        return unusable_state(self.path, f"cannot be used: {error.strerror or error}".lower())
+
+    def _check_owner(self, fd: int, owner: int | None) -> None:
+        status = self._system.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise unusable_state(self.path, "is not a regular file")
+        if status.st_uid not in (os.geteuid(), 0, owner):
+            raise unusable_state(self.path, f"belongs to another user (id {status.st_uid})")
+
+    def _lock(self, fd: int) -> None:
+        try:
+            self._system.lock(fd)
+        except BlockingIOError:
+            raise output_busy(self.path, _pid(self._system.read_at(fd, 200, 0))) from None
+
+    def _has_name(self, fd: int) -> bool:
+        try:
+            return identity(self._system.stat(self.path)) == identity(self._system.fstat(fd))
+        except FileNotFoundError:
+            return False
+
+    def _read(self, overwrite: bool) -> None:
+        size = self._system.fstat(self._fd).st_size
+        text = b""
+        while len(text) < size:
+            part = self._system.read_at(self._fd, size - len(text), len(text))
+            if not part:
+                break
+            text += part
+        self._size = self._checkpoint_size = text.rfind(b"\n") + 1
+        if not overwrite:
+            self.state = parse_state(text, self.path, self._system.boot())
+            self._write_pid()
+
+    def _write_pid(self) -> None:
+        """In place: whoever finds the state locked can say by whom."""
+        start = self._system.read_at(self._fd, 64, 0).find(b'"pid": "')
+        if start >= 0:
+            self._system.write_at(self._fd, b"%*d" % (PID_WIDTH, os.getpid()), start + 8)
+
+    # writing ahead
+
+    def announce(self, batch: Batch, at: int) -> None:
+        """Say what is about to be written behind the output's byte `at`.
+
+        A kill before this is complete leaves a torn line, or none: nothing was written. A
+        kill after it leaves a record whose bytes may be in the output, or not, or partly.
+
+        Raises:
+            OSError: the journal cannot grow; it is as it was, and this can be tried again.
+        """
+        reaches = [(s.source, s.start, s.end, digest(s.marker)) for s in batch.spans]
+        line = format_record(
+            reaches, at, batch.length, digest(batch.first), digest(batch.last), not batch.again
+        )
+        if not batch.again:
+            self._keep(batch)
+        self._append("".join(self._notes) + line)
+        self._notes.clear()
+
+    def _keep(self, batch: Batch) -> None:
+        """Keep the bytes of a batch that no later run could have again."""
+        if self._unsettled_kept:
+            self._append(SETTLED)  # or a kill below leaves a record without its bytes
+            self._unsettled_kept = False
+        if self._kept_fd < 0:
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+            self._kept_fd = self._system.open(self.path + KEPT_SUFFIX, flags, 0o600)
+        offset = 0
+        for piece in batch.pieces(0):
+            view = memoryview(piece)
+            while view:
+                written = self._system.write_at(self._kept_fd, bytes(view), offset)
+                offset += written
+                view = view[written:]
+        self._unsettled_kept = True
+
+    def note(self, entry: Entry) -> None:
+        """A file became known: said with the next record, which may be about it."""
+        self._notes.append(format_entry(entry))
+
+    def reopened(self, mark: Mark, past: Iterable[Position]) -> None:
+        """The output is another file now; all batches before are whole in the old one."""
+        self._append("".join(self._notes) + format_mark(mark, past))
+        self._notes.clear()
+        self._unsettled_kept = False
+
+    def _append(self, text: str) -> None:
+        data = text.encode("ascii")
+        try:
+            written = self._system.write_at(self._fd, data, self._size)
+            if written < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            self._system.truncate(self._fd, self._size)  # no torn line in the middle, ever
+            raise
+        self._size += len(data)
+
+    def flush(self) -> None:
+        """Write down what became known; where the disk is full, with the next batch."""
+        if self._notes:
+            try:
+                self._append("".join(self._notes))
+            except OSError:
+                return  # announce() tries again, and waits
+            self._notes.clear()
+
+    @property
+    def has_grown(self) -> bool:
+        """There is a journal behind the checkpoint."""
+        return self._size > self._checkpoint_size or bool(self._notes)
+
+    @property
+    def is_long(self) -> bool:
+        """It is time for a checkpoint."""
+        return self._size - self._checkpoint_size > self._most
+
+    def put_off(self) -> None:
+        """A checkpoint could not be written: try again when the journal has grown again."""
+        self._most += JOURNAL_BYTES
+
+    # checkpoints
+
+    def checkpoint(self, state: State) -> None:
+        """Replace the state by a new one without a journal.
+
+        A kill before the rename leaves the old state, which is as true; one after it the
+        new one. Both are locked by us.
+
+        Raises:
+            OSError: it cannot be written; the old one stands.
+        """
+        state.boot = self._system.boot()
+        text = "".join(format_checkpoint(state, os.getpid())).encode("ascii")
+        name = f"{self.path}.{os.getpid()}.tmp"
+        try:
+            self._system.unlink(name)
+        except FileNotFoundError:
+            pass  # as it should be: nobody of our number died here before
+        fd = self._system.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        try:
+            self._system.lock(fd)
+            view = memoryview(text)
+            while view:
+                view = view[self._system.write(fd, view) :]
+            self._system.sync(fd)
+            self._give_name(fd, name)
+        except BaseException:
+            self._system.close(fd)
+            try:
+                self._system.unlink(name)
+            except FileNotFoundError:
+                pass  # it has its name already
+            raise
+        if self._fd >= 0:
+            self._system.close(self._fd)
+        self._fd, self._size, self._checkpoint_size = fd, len(text), len(text)
+        self._most = JOURNAL_BYTES
+        self._notes.clear()
+        self._unsettled_kept = False
+
+    def _give_name(self, fd: int, name: str) -> None:
+        if self._fd >= 0:
+            self._system.rename(name, self.path)
+            return
+        try:  # the first one: not over the state of somebody who was quicker
+            self._system.link(name, self.path)
+        except FileExistsError:
+            raise output_busy(self.path, None) from None
+        except OSError:
+            self._system.rename(name, self.path)  # a file system without hard links
+        else:
+            self._system.unlink(name)
+
+    def kept(self) -> bytes:
+        """What was kept of the last batch; empty where there is nothing."""
+        try:
+            fd = self._system.open(self.path + KEPT_SUFFIX, os.O_RDONLY | os.O_NOFOLLOW)
+        except OSError:
+            return b""
+        try:
+            return self._system.read_at(fd, self._system.fstat(fd).st_size, 0)
+        finally:
+            self._system.close(fd)
+
+    def close(self) -> None:
+        """Let go of the state, and of the lock with it."""
+        for fd in (self._fd, self._kept_fd):
+            if fd >= 0:
+                self._system.close(fd)
+        self._fd = self._kept_fd = -1
+
+
+def _pid(text: bytes) -> int | None:
+    _, _, rest = text.partition(b'"pid": "')
+    number = rest[:PID_WIDTH].strip()
+    return int(number) if number.isdigit() else None
+
+
+def read_state(path: str, system: System) -> State:
+    """The state as it stands, without a lock, for who only wants to look.
+
+    Raises:
+        StateError: there is none, or it is damaged.
+    """
+    try:
+        fd = system.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise unusable_state(path, f"cannot be read: {error.strerror or error}".lower()) from error
+    try:
+        text = b""
+        while part := system.read_at(fd, 1 << 20, len(text)):
+            text += part
+    finally:
+        system.close(fd)
+    if not text:
+        raise damaged_state(path, "is empty")
+    return parse_state(text, path, system.boot())

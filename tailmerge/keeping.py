@@ -1,0 +1,187 @@
+"""The files of a series that are kept in mind: held open, or let go of with their position.
+
+What opens, closes and remembers files, for series.py to decide with. Whatever becomes known
+here is claimed in the registry, which tells the journal.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from tailmerge.candidates import Candidates
+from tailmerge.generation import Generation
+from tailmerge.match import Seen
+from tailmerge.registry import Registry
+from tailmerge.source import Position, Source, fits, open_source
+from tailmerge.state import FORGET_SECONDS, Entry
+from tailmerge.system import Identity, System
+
+
+class Keeping:
+    """The generations of one series, the rotated ones oldest first."""
+
+    def __init__(self, name: str, system: System, registry: Registry) -> None:
+        self.name = name
+        """The series in the journal: its path, absolute."""
+        self.live: Generation | None = None
+        self.rotated: list[Generation] = []
+        self._system = system
+        self._registry = registry
+
+    def __iter__(self) -> Iterator[Generation]:
+        """All of them, oldest first, the live one last."""
+        yield from self.rotated
+        if self.live:
+            yield self.live
+
+    def held(self) -> dict[Identity, Generation]:
+        """The ones that are held open, by device and inode."""
+        return {g.source.identity: g for g in self if g.source}
+
+    def restore(self, entries: Iterable[Entry]) -> None:
+        """Take up what an earlier run left, before the first look."""
+        for entry in entries:
+            position = entry.position
+            generation = Generation(position=position, size=entry.size, seen=entry.seen)
+            self.rotated.append(generation)
+            self._registry.claim(position.identity, self, generation)
+
+    def entries(self) -> Iterator[Entry]:
+        """What a later run is told; what was not seen for so long is forgotten."""
+        now = time.time()
+        for generation in self:
+            position = self.remembered(generation)
+            if generation.path or generation.source:
+                generation.seen = now
+            if position and now - generation.seen < FORGET_SECONDS:
+                yield Entry(self.name, position, generation.size, generation.seen)
+
+    def remembered(self, generation: Generation) -> Position | None:
+        """A generation's position, with the absolute path that it has now."""
+        position = generation.remembered
+        if position is None:
+            return None
+        name = os.path.basename(generation.path or position.path)
+        return replace(position, path=os.path.join(os.path.dirname(self.name), name))
+
+    # becoming known
+
+    def take(self, source: Source, path: str, now: float, *, live: bool) -> Generation:
+        """A file that is read from now on."""
+        generation = Generation(source=source, path=path, changed=now)
+        if live:
+            self.live = generation
+        else:
+            self.rotated.append(generation)
+        self._registry.claim(source.identity, self, generation)
+        return generation
+
+    def pass_over(self, file: Seen) -> None:
+        """A rotated file from before the first look: known, and not read."""
+        try:
+            source = open_source(self._system, file.path)
+        except OSError:
+            return  # nothing can be known of it, and nothing of it is read
+        try:
+            source.start_at(source.size())
+            generation = Generation(position=source.position(), path=file.path, size=file.size)
+        finally:
+            source.close()
+        self.rotated.append(generation)
+        self._registry.claim(file.identity, self, generation)
+
+    def resume(
+        self, generation: Generation, file: Seen, candidates: Candidates, now: float
+    ) -> None:
+        """A known file was found: it is opened where there is more to read, or may be."""
+        generation.path = file.path
+        position = generation.position
+        if position is None:
+            return
+        if not file.live and file.size == generation.size and file.size >= position.offset:
+            generation.position = replace(position, identity=file.identity)
+            self._registry.claim(file.identity, self, generation)
+            return
+        source = candidates.take(file, position.offset, position.number)
+        generation.source, generation.position = source, None
+        generation.size, generation.changed = file.size, now
+        if file.live:
+            self.rotated.remove(generation)
+            self.live = generation
+        self._registry.claim(source.identity, self, generation)
+
+    def reopen(self, generation: Generation) -> None:
+        """Open a file again that was let go of while its last line was unfinished."""
+        position, path = generation.position, generation.path
+        if position is None or path is None or generation.size <= position.offset:
+            return
+        try:
+            source = open_source(self._system, path)
+        except OSError:
+            return  # gone or renamed this moment: the next look sees to it
+        if fits(self._system, source.fd, position):
+            source.start_at(position.offset)
+            source.number = position.number
+            generation.source, generation.position = source, None
+            self._registry.claim(source.identity, self, generation)
+        else:
+            source.close()
+
+    def begin_again(self, generation: Generation, *, copied: bool) -> int:
+        """The file was cut or written over: what it holds now is a content of its own.
+
+        Returns the bytes that were seen in its size and cut before they could be read;
+        none of them where a copy was found, which is read in its place.
+        """
+        old = generation.source
+        assert old is not None
+        lost = 0 if copied else max(0, generation.size - old.rest)
+        source = Source(self._system, old.fd, old.path, old.identity)
+        source.start_at(0, cut_from=old.offset)
+        if not copied:
+            source.orphan = old.orphan + old.fragment
+        old.fd = -1  # whoever still reads from it is told to look again
+        generation.source, generation.size = source, 0
+        self._registry.claim(source.identity, self, generation)
+        return lost
+
+    # being given away, let go of, closed
+
+    def give_away(self, generation: Generation) -> None:
+        """The file has another input's name now, and its place in that series."""
+        if generation.source:
+            generation.source.close()
+        if generation is self.live:
+            self.live = None
+        elif generation in self.rotated:
+            self.rotated.remove(generation)
+
+    def let_go(self, source: Source) -> None:
+        """Close a rotated file; its position is kept where the file is."""
+        for generation in self.rotated:
+            if generation.source is source:
+                if self._system.fstat(source.fd).st_nlink == 0:
+                    self.rotated.remove(generation)
+                    self._registry.forget(source.identity, generation)
+                else:
+                    generation.position = source.position()
+                    generation.source = None
+                source.close()
+                return
+
+    def unfinished(self) -> list[Source]:
+        """What has an unfinished last line, opened where need be."""
+        for generation in self.rotated:
+            self.reopen(generation)
+        return [g.source for g in self if g.source and g.source.size() > g.source.offset]
+
+    def close(self) -> None:
+        """Let go of everything."""
+        for generation in self:
+            if generation.source:
+                generation.position = generation.source.position()
+                generation.source.close()
+                generation.source = None

@@ -1,0 +1,138 @@
+"""The state of a run that is under way: what the journal is told, and when.
+
+Between the files that become known (registry), the batches that go out (output) and the
+journal. It knows which numbers the journal has met, which positions belong to inputs that
+this run leaves out, and when a new checkpoint is due.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+
+from tailmerge.batch import Batch
+from tailmerge.generation import Generation
+from tailmerge.journal import Journal
+from tailmerge.keeping import Keeping
+from tailmerge.named import NamedFile
+from tailmerge.output import Output
+from tailmerge.registry import Registry
+from tailmerge.report import Report, cannot_write_state
+from tailmerge.resume import Resume
+from tailmerge.series import Series
+from tailmerge.source import Position
+from tailmerge.state import FORGET_SECONDS, Entry, Mark, State
+from tailmerge.system import System
+
+REFRESH_SECONDS = 24 * 3600.0
+"""How old the state's word on when a file was seen may become, seconds."""
+
+PAST_OUTPUTS = 20
+"""Former outputs that are remembered, so that none of them is taken for an input."""
+
+
+class Ledger:
+    """One run's bookkeeping; on the thread that owns the files."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._state = State()
+        self._output: NamedFile | None = None
+        self._met: set[int] = set()
+        self._series: Iterable[Series] = ()
+
+    def open(self, output: Output, overwrite: bool, system: System, report: Report) -> None:
+        """Take over what earlier runs left; the output is open and locked."""
+        if not isinstance(output, NamedFile):
+            raise NotImplementedError("a state for a stream")
+        self._output = output
+        self._system = system
+        self._path = system.absolute(output.path)
+        try:
+            resume = Resume(self._journal, output, system, report)
+            self._state = resume.take_over(overwrite=overwrite)
+        except OSError as error:
+            raise cannot_write_state(self._journal.path, error) from error
+        output.ahead = self
+        output.identities.update(position.identity for position in self._state.past)
+        self._met = set(self._state.entries)
+
+    def attach(self, registry: Registry, series: Iterable[Series]) -> dict[str, list[Entry]]:
+        """Listen to what becomes known; return what is known by the input's name."""
+        registry.tell = self._learn
+        self._series = series
+        known: dict[str, list[Entry]] = {}
+        for entry in self._state.entries.values():
+            known.setdefault(entry.series, []).append(entry)
+        return known
+
+    def _learn(self, keeping: Keeping, generation: Generation) -> None:
+        source = generation.source
+        number = source.number if source else generation.position and generation.position.number
+        if number in self._met:
+            return
+        position = keeping.remembered(generation)
+        if position:
+            self._met.add(position.number)
+            self._journal.note(Entry(keeping.name, position, generation.size, time.time()))
+
+    # what the output tells before it acts
+
+    def announce(self, batch: Batch, at: int) -> None:
+        self._journal.announce(batch, at)
+
+    def reopened(self, before: Position, now: Position) -> None:
+        assert self._output
+        self._state.past.append(before)
+        del self._state.past[:-PAST_OUTPUTS]
+        self._journal.reopened(Mark(self._path, now), self._state.past)
+
+    # checkpoints
+
+    def flush(self) -> None:
+        """What became known is written down."""
+        self._journal.flush()
+
+    def shorten(self) -> None:
+        """Between two batches: a journal that has grown is replaced by a checkpoint."""
+        if self._journal.is_long:
+            try:
+                self._checkpoint()
+            except OSError:
+                self._journal.put_off()  # a full disk: it goes on growing until there is room
+
+    def _checkpoint(self) -> None:
+        assert self._output
+        present = {series.keeping.name for series in self._series}
+        entries = [
+            entry
+            for entry in self._state.entries.values()
+            if entry.series not in present and not self._is_forgotten(entry)
+        ]
+        for series in self._series:
+            entries += series.keeping.entries()
+        state = self._state
+        state.entries = {entry.position.number: entry for entry in entries}
+        state.mark = Mark(self._path, self._output.position())
+        self._journal.checkpoint(state)
+
+    def close(self, *, whole: bool) -> None:
+        """The end of the run; `whole`: every batch that was begun was written.
+
+        Where nothing happened nothing is written.
+        """
+        oldest = min((e.seen for e in self._state.entries.values()), default=time.time())
+        stale = time.time() - oldest > REFRESH_SECONDS
+        if self._output and whole and (self._journal.has_grown or stale):
+            try:
+                self._checkpoint()
+            except OSError:
+                pass  # the journal says the same at greater length
+        self._journal.close()
+
+    def _is_forgotten(self, entry: Entry) -> bool:
+        """Not seen for so long, though its folder is there."""
+        if time.time() - entry.seen < FORGET_SECONDS:
+            return False
+        return self._system.is_folder(os.path.dirname(entry.series))

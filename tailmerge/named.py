@@ -1,0 +1,245 @@
+"""An output that is a regular file: appended to, found again by its name, waited for.
+
+The name is checked before every batch and never inside one: moved or deleted it is opened
+anew, truncated it is appended to from there. Each batch is announced in the journal, where
+there is one, before its first byte is written. A write that fails for now is tried again
+until it works, the run is told to hurry, or the patience of a one-shot run is used up; no
+wait holds the thread.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from typing import Protocol
+
+from tailmerge.batch import Batch, Bytes
+from tailmerge.output import Audience, Output, Trouble
+from tailmerge.report import Report, cannot_open, output_busy
+from tailmerge.source import EMPTY, Position, position_of
+from tailmerge.system import System, identity
+
+
+class Ahead(Protocol):
+    """What is told before something happens to the output: the journal, or nobody."""
+
+    def announce(self, batch: Batch, at: int) -> None: ...
+
+    def reopened(self, before: Position, now: Position) -> None: ...
+
+
+class NamedFile(Output):
+    """A regular file, found by its name again before every batch."""
+
+    def __init__(
+        self,
+        path: str,
+        system: System,
+        report: Report,
+        patience: float | None,
+        audience: Audience,
+    ) -> None:
+        super().__init__(path, system, report, patience)
+        self._audience = audience
+        self._end = -1
+        """Where our last write ended; the file is as long unless others wrote to it."""
+        self.ahead: Ahead | None = None
+        self.is_new = False
+        """There was no file of this name."""
+
+    def open(self) -> None:
+        """Open the output for append and lock it.
+
+        A new one is for those who may read every input.
+
+        Raises:
+            OutputError: it cannot be opened.
+            Busy: another tailmerge has it.
+        """
+        try:
+            self._open(None)
+        except OSError as error:
+            self.close()
+            raise cannot_open(self.path, error) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def empty(self) -> None:
+        """Start over: what is in the output is thrown away."""
+        self.system.truncate(self.fd, 0)
+        self._end = 0
+
+    def _open(self, before: os.stat_result | None) -> None:
+        flags = os.O_RDWR | os.O_APPEND
+        try:
+            self.fd = self._open_existing(flags)
+        except FileNotFoundError:
+            self.is_new = True
+            try:
+                self.fd = self.system.open(self.path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+            except FileExistsError:  # made this moment, or a symlink to what is not there yet
+                self.fd = self.system.open(self.path, flags | os.O_CREAT, 0o600)
+            self._set_mode(before)
+        try:
+            self.system.lock(self.fd)
+        except BlockingIOError:
+            raise output_busy(self.path, None) from None
+        self.identity = identity(self.system.fstat(self.fd))
+        self.identities.add(self.identity)
+        self._end = -1  # whatever its length is: its last line is looked at before we append
+
+    def _open_existing(self, flags: int) -> int:
+        try:
+            return self.system.open(self.path, flags)
+        except PermissionError:  # it may be one that we can only write
+            return self.system.open(self.path, flags & ~os.O_RDWR | os.O_WRONLY)
+
+    def _set_mode(self, before: os.stat_result | None) -> None:
+        """Who may see a new output: as the one before it, or who may read every input."""
+        group = self.system.fstat(self.fd).st_gid
+        if before is None:
+            self.system.change_mode(self.fd, self._audience.mode(group) & ~self.system.umask())
+            return
+        mode = stat.S_IMODE(before.st_mode)
+        if before.st_gid != group:
+            try:
+                self.system.change_group(self.fd, before.st_gid)
+            except PermissionError:
+                mode &= ~0o070  # a group that could not see the one before
+        self.system.change_mode(self.fd, mode)
+
+    def position(self) -> Position:
+        """The output as the journal knows it again: its length, head and marker."""
+        size = self.system.fstat(self.fd).st_size
+        try:
+            return position_of(self.system, self.fd, self.path, size)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            assert self.identity
+            return Position(self.path, self.identity, size, 0, EMPTY, 0, EMPTY)  # write-only
+
+    # appending
+
+    async def append(self, batch: Batch) -> None:
+        await self._find_again()
+        await self._announce(batch)
+        rest: Batch | None = batch
+        while rest is not None:
+            rest = await self._write_batch(rest)
+
+    async def _announce(self, batch: Batch) -> None:
+        if self.ahead:
+            ahead = self.ahead
+            await self._insist(lambda: ahead.announce(batch, self._end))
+
+    async def _insist(self, act: Callable[[], None]) -> None:
+        """Do something that an error which passes may prevent, as long as it takes."""
+        trouble: Trouble | None = None
+        while True:
+            try:
+                act()
+                break
+            except OSError as error:
+                trouble = trouble or Trouble(self)
+                await trouble.wait(error)
+        if trouble:
+            trouble.over()
+
+    async def _write_batch(self, batch: Batch) -> Batch | None:
+        """Write a batch that was announced.
+
+        Returns what is still to be written of it where the output did not stay as it was
+        while we waited: behind what others appended, or in a file that is opened anew.
+        """
+        written = 0
+        trouble: Trouble | None = None
+        for piece in batch.pieces(0):
+            view = memoryview(piece)
+            while view:
+                if trouble and self._was_disturbed():
+                    trouble.over()
+                    return await self._begin_again(batch, written)
+                try:
+                    count = self.system.write(self.fd, view)
+                except OSError as error:
+                    trouble = trouble or Trouble(self)
+                    await trouble.wait(error)
+                    continue
+                view = view[count:]
+                written += count
+                self._end += count
+                if trouble and count:
+                    trouble.over()
+                    trouble = None
+        return None
+
+    def _was_disturbed(self) -> bool:
+        """Whether others appended, cut or deleted the file while we waited inside a batch.
+
+        A file that was only moved is written to until the batch is whole.
+        """
+        status = self.system.fstat(self.fd)
+        return status.st_size != self._end or status.st_nlink == 0
+
+    async def _begin_again(self, batch: Batch, written: int) -> Batch | None:
+        """The lines that are not whole are a batch of their own, wherever they go now."""
+        rest = batch.rest(written)
+        await self._find_again()
+        if rest.length:
+            await self._announce(rest)
+        return rest if rest.length else None
+
+    async def _find_again(self) -> None:
+        """Make sure that the name is the file we hold, and that we begin on a new line."""
+        await self._insist(self._check_name)
+        await self._insist(self._end_line)
+
+    def _check_name(self) -> None:
+        try:
+            status = self.system.stat(self.path)
+            if identity(status) == self.identity:
+                if self._end > status.st_size:
+                    self.report.output_truncated(self.path)
+                if self._end != status.st_size:
+                    self._end = -1
+                return
+        except FileNotFoundError:
+            pass  # moved or deleted
+        before, status = self.position(), self.system.fstat(self.fd)
+        old = self.fd
+        try:
+            self._open(status)
+        except OSError:
+            self.fd = old
+            raise
+        self.system.close(old)
+        if self.ahead:
+            self.ahead.reopened(before, self.position())
+        self.report.output_reopened(self.path)
+
+    def _end_line(self) -> None:
+        """Others wrote, or nobody did yet: a torn line does not join ours."""
+        if self._end >= 0:
+            return
+        length = self.system.fstat(self.fd).st_size
+        try:
+            torn = length > 0 and self.system.read_at(self.fd, 1, length - 1) != b"\n"
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            torn = False  # write-only: its last byte cannot be seen
+        if torn:
+            length += self.system.write(self.fd, b"\n")
+        self._end = length
+
+    # recovery
+
+    def finish(self, data: Bytes) -> None:
+        """Append the rest of a line that a kill cut short; raises OSError as write does."""
+        view = memoryview(data)
+        while view:
+            view = view[self.system.write(self.fd, view) :]

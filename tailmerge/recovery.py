@@ -1,0 +1,141 @@
+"""What reached the output of the last batch before a kill: proven by comparing.
+
+Sizes alone cannot tell: others may have appended between our writes. So the batch's bytes
+are had again and looked for in the output from where the batch was to begin. The answer is
+a number, how many of its bytes are there, and whether anything came behind them.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tailmerge.batch import EDGE
+from tailmerge.lines import BLOCK
+from tailmerge.source import digest
+from tailmerge.state import Record
+
+ReadAt = Callable[[int, int], bytes]
+"""`read_at(length, offset)`: the bytes of a file, fewer at its end."""
+
+
+class Verdict(enum.Enum):
+    """What the comparison found."""
+
+    SETTLED = "the whole batch is there"
+    FINISH = "its beginning is the very end of the output"
+    AGAIN = "its beginning is there, with the bytes of others behind it"
+    ABSENT = "nothing of it is there"
+    TRUNCATED = "the output is shorter than it was before the batch"
+    UNKNOWN = "something of it may be there, but its bytes cannot be had again"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """How much of a batch reached the output."""
+
+    verdict: Verdict
+    written: int = 0
+    """Bytes of the batch that are in the output."""
+
+
+def edges_fit(record: Record, read_output: ReadAt) -> bool:
+    """Whether the batch's first and last bytes are where they were to be written."""
+    edge = min(EDGE, record.length)
+    first = read_output(edge, record.at)
+    last = read_output(edge, record.at + record.length - edge)
+    return digest(first) == record.first and digest(last) == record.last
+
+
+def examine(record: Record, size: int, read_output: ReadAt, read_batch: ReadAt | None) -> Finding:
+    """Find out what became of the last batch in an output of `size` bytes.
+
+    `read_batch` reads the batch's own bytes; None where they cannot be had again.
+    """
+    if size < record.at:
+        return Finding(Verdict.TRUNCATED)
+    if size == record.at:
+        return Finding(Verdict.ABSENT)
+    if size == record.at + record.length and edges_fit(record, read_output):
+        return Finding(Verdict.SETTLED, record.length)
+    if read_batch is None:
+        return Finding(Verdict.UNKNOWN)
+    return _compare(record, size, read_output, read_batch)
+
+
+def _compare(record: Record, size: int, read_output: ReadAt, read_batch: ReadAt) -> Finding:
+    """The longest beginning of the batch that stands in the output.
+
+    Looked for are its first line, wherever it is, and a shorter beginning only at the very
+    end: a torn first line in the middle is no line, and comes again.
+    """
+    needle = _first_line(record, read_batch)
+    best = 0
+    end = 0
+    for at in _occurrences(needle, record.at, size, read_output):
+        length = _common(record, at, size, read_output, read_batch)
+        if length > best:
+            best, end = length, at + length
+        if best == record.length:
+            return Finding(Verdict.SETTLED, best)
+    tail = _torn_tail(record, size, read_output, read_batch)
+    if tail > best:
+        return Finding(Verdict.FINISH, tail)
+    if best == 0:
+        return Finding(Verdict.ABSENT)
+    return Finding(Verdict.FINISH if end == size else Verdict.AGAIN, best)
+
+
+def _first_line(record: Record, read_batch: ReadAt) -> bytes:
+    start = read_batch(min(BLOCK, record.length), 0)
+    return start[: start.find(b"\n") + 1 or len(start)]
+
+
+def _occurrences(needle: bytes, start: int, size: int, read_output: ReadAt) -> list[int]:
+    """Where the needle begins in the output, from `start` on."""
+    found = []
+    at = start
+    while at + len(needle) <= size:
+        block = read_output(BLOCK + len(needle) - 1, at)
+        where = block.find(needle)
+        while where >= 0:
+            found.append(at + where)
+            where = block.find(needle, where + 1)
+        at += BLOCK
+    return found
+
+
+def _common(record: Record, at: int, size: int, read_output: ReadAt, read_batch: ReadAt) -> int:
+    """How many bytes of the batch stand in the output from `at` on."""
+    length = 0
+    while length < record.length:
+        ours = read_batch(min(BLOCK, record.length - length), length)
+        theirs = read_output(len(ours), at + length)
+        if not ours or ours != theirs:
+            pairs = zip(ours, theirs, strict=False)
+            same = next((i for i, (a, b) in enumerate(pairs) if a != b), None)
+            return length + (min(len(ours), len(theirs)) if same is None else same)
+        length += len(ours)
+    return length
+
+
+def _torn_tail(record: Record, size: int, read_output: ReadAt, read_batch: ReadAt) -> int:
+    """The longest beginning of the batch's first line with which the output ends.
+
+    A line longer than a block was written a block at a time, alone, so that its beginning
+    stands where the batch began or not at all.
+    """
+    if record.at + BLOCK <= size:
+        length = _common(record, record.at, size, read_output, read_batch)
+        if record.at + length == size:
+            return length
+    start = read_batch(min(BLOCK, record.length), 0)
+    tail = read_output(BLOCK, max(record.at, size - BLOCK))
+    first = start[:1]
+    where = tail.find(first) if first else -1
+    while where >= 0:
+        if start.startswith(tail[where : where + EDGE]) and start.startswith(tail[where:]):
+            return len(tail) - where
+        where = tail.find(first, where + 1)
+    return 0

@@ -1,0 +1,253 @@
+"""The state's text: what a run leaves for the next one, as lines that a person can read.
+
+A checkpoint (a line about the run and its output, then one line a file), then the journal:
+one line for each batch, written before its bytes, and one for each file that became known
+since. Every line is a JSON object. Pure functions; journal.py writes and locks the file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tailmerge.report import StateError, damaged_state, newer_state
+from tailmerge.source import MARKER, Position
+
+FORMAT = 1
+"""The version of the format; a state of a newer one is refused."""
+
+FORGET_SECONDS = 30 * 24 * 3600.0
+"""How long a position is kept after its file was last seen, where its folder is there."""
+
+PID_WIDTH = 10
+"""The pid's field in the first line: as wide as any, so that it is written in place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of an input, and up to where it was forwarded."""
+
+    series: str
+    """The input's own name, absolute."""
+    position: Position
+    size: int
+    """The file's size when it was last seen, bytes."""
+    seen: float
+    """When it was last seen, seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The output as it was when the checkpoint was written, or when it was opened anew."""
+
+    path: str
+    """Absolute."""
+    position: Position
+    """Identity, length, head and marker, as of an input read to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Up to where a batch carries one source."""
+
+    source: int
+    start: int
+    end: int
+    marker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A batch that was announced."""
+
+    reaches: tuple[Reach, ...]
+    at: int
+    """The output's true length before the batch, bytes."""
+    length: int
+    first: str
+    """A digest of the batch's first bytes."""
+    last: str
+    """A digest of its last bytes."""
+    kept: bool = False
+    """Its bytes are in the file beside the state."""
+
+
+@dataclass(slots=True)
+class State:
+    """All that the last run left."""
+
+    mark: Mark | None = None
+    boot: str = ""
+    entries: dict[int, Entry] = field(default_factory=dict)
+    records: list[Record] = field(default_factory=list)
+    """Since the checkpoint, or since the output was opened anew; all but the last settled."""
+    settled: bool = True
+    """The last record, too, is known to be whole in the output."""
+    starting_over: bool = False
+    """An --overwrite was begun and not finished."""
+    past: list[Position] = field(default_factory=list)
+    """Files that were the output before: never inputs."""
+
+    def advance(self, record: Record) -> None:
+        """The batch is in the output: its sources are read up to its ends."""
+        for reach in record.reaches:
+            entry = self.entries.get(reach.source)
+            if entry:
+                position = replace(
+                    entry.position,
+                    offset=reach.end,
+                    marker=reach.marker,
+                    marker_length=min(MARKER, reach.end),
+                )
+                size = max(entry.size, reach.end)
+                self.entries[reach.source] = replace(entry, position=position, size=size)
+
+
+def _position(data: dict[str, Any]) -> Position:
+    return Position(
+        path=data["path"],
+        identity=(int(data["dev"]), int(data["ino"])),
+        offset=int(data["offset"]),
+        head_length=int(data["head"][0]),
+        head=str(data["head"][1]),
+        marker_length=int(data["marker"][0]),
+        marker=str(data["marker"][1]),
+        number=int(data.get("file", 0)),
+    )
+
+
+def _position_data(position: Position) -> dict[str, Any]:
+    return {
+        "path": position.path,
+        "offset": position.offset,
+        "dev": position.identity[0],
+        "ino": position.identity[1],
+        "head": [position.head_length, position.head],
+        "marker": [position.marker_length, position.marker],
+    }
+
+
+def format_entry(entry: Entry) -> str:
+    """The line of one file."""
+    data = {"file": entry.position.number, "input": entry.series}
+    data |= _position_data(entry.position)
+    data |= {"size": entry.size, "seen": round(entry.seen)}
+    return json.dumps(data) + "\n"
+
+
+def format_mark(mark: Mark, past: Iterable[Position]) -> str:
+    """The line of an output that was opened anew."""
+    output = _position_data(replace(mark.position, path=mark.path))
+    return json.dumps({"output": output, "past": [_position_data(p) for p in past]}) + "\n"
+
+
+def format_record(
+    reaches: Iterable[tuple[int, int, int, str]],
+    at: int,
+    length: int,
+    first: str,
+    last: str,
+    kept: bool,
+) -> str:
+    """The line of a batch; made by hand, since it is made for each."""
+    spans = ",".join(f'[{s},{a},{e},"{m}"]' for s, a, e, m in reaches)
+    end = ',"kept":1' if kept else ""
+    return f'{{"from":[{spans}],"at":{at},"length":{length},"edges":["{first}","{last}"]{end}}}\n'
+
+
+SETTLED = '{"settled":true}\n'
+"""The last batch is whole in the output: the file beside the state may be used again."""
+
+
+def format_checkpoint(state: State, pid: int) -> Iterator[str]:
+    """All lines of a new state without a journal."""
+    head: dict[str, Any] = {
+        "tailmerge": FORMAT,
+        "pid": f"{pid:>{PID_WIDTH}}",
+        "boot": state.boot,
+        "files": len(state.entries),
+    }
+    if state.starting_over:
+        head["starting_over"] = True
+    if state.mark:
+        head["output"] = _position_data(replace(state.mark.position, path=state.mark.path))
+    head["past"] = [_position_data(position) for position in state.past]
+    yield json.dumps(head) + "\n"
+    for entry in state.entries.values():
+        yield format_entry(entry)
+
+
+def parse_state(text: bytes, name: str, boot: str) -> State:
+    """Read a state; `boot` is this boot's id.
+
+    A torn last line is a batch that was never written: it is left out. So is, after a
+    power cut, all from the first line on that never reached the disk.
+
+    Raises:
+        StateError: it is empty, damaged, or of a newer format.
+    """
+    lines = text.split(b"\n")
+    torn = lines.pop()
+    if not lines:
+        raise damaged_state(name, "is empty" if not torn else "is cut off in its first line")
+    try:
+        state, count = _parse_head(json.loads(lines[0]), name)
+        for line in lines[1 : 1 + count]:
+            _apply(state, json.loads(line))
+    except StateError:
+        raise
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        raise damaged_state(name, "is damaged") from None
+    if len(state.entries) != count:
+        raise damaged_state(name, "is damaged: not all of its files are there")
+    for index, line in enumerate(lines[1 + count :], 2 + count):
+        try:
+            _apply(state, json.loads(line))
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+            if state.boot and state.boot != boot:
+                break
+            raise damaged_state(name, f"is damaged in line {index}") from None
+    return state
+
+
+def _parse_head(head: dict[str, Any], name: str) -> tuple[State, int]:
+    version = head["tailmerge"]
+    if version > FORMAT:
+        raise newer_state(name)
+    state = State(boot=str(head["boot"]), starting_over=bool(head.get("starting_over")))
+    state.past = [_position(data) for data in head["past"]]
+    if "output" in head:
+        position = _position(head["output"])
+        state.mark = Mark(position.path, position)
+    return state, int(head["files"])
+
+
+def _apply(state: State, data: dict[str, Any]) -> None:
+    """Take one line of the journal into account."""
+    if "from" in data:
+        if state.records:
+            state.advance(state.records[-1])
+        reaches = tuple(Reach(int(s), int(a), int(e), str(m)) for s, a, e, m in data["from"])
+        first, last = data["edges"]
+        kept = bool(data.get("kept"))
+        state.records.append(
+            Record(reaches, int(data["at"]), int(data["length"]), str(first), str(last), kept)
+        )
+        state.settled = False
+    elif "settled" in data:
+        state.settled = True
+    elif "output" in data:
+        if state.records:
+            state.advance(state.records[-1])
+        state.records.clear()
+        state.settled = True
+        position = _position(data["output"])
+        state.mark = Mark(position.path, position)
+        state.past = [_position(past) for past in data["past"]]
+    elif "forget" in data:
+        state.entries.pop(int(data["forget"]), None)
+    else:
+        entry = Entry(str(data["input"]), _position(data), int(data["size"]), float(data["seen"]))
+        state.entries[entry.position.number] = entry
