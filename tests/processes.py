@@ -192,12 +192,12 @@ class Place:
         return Ended(process.returncode, out or b"", said)
 
     def start(self, *args: str, under: Sequence[str] = (), **kw: Any) -> Live:
-        """Start tailmerge."""
+        """Start tailmerge, with a short interval where none is given."""
         number = len(self._live)
         messages = self._root / f"messages.{number}"
         stdout = self._root / f"stdout.{number}"
         kw.setdefault("stdin", subprocess.DEVNULL)
-        kw["env"] = self.environment(kw.get("env"))
+        kw["env"] = self.environment({"TAILMERGE_INTERVAL": "0.02"} | (kw.get("env") or {}))
         with open(messages, "wb") as err, open(stdout, "wb") as out:
             process = subprocess.Popen(
                 [*under, *COMMAND, *args],

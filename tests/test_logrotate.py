@@ -21,7 +21,7 @@ LOGROTATE = shutil.which("logrotate") or shutil.which("logrotate", path="/usr/sb
 
 pytestmark = pytest.mark.skipif(LOGROTATE is None, reason="logrotate is not installed")
 
-ROTATIONS = 4
+ROTATIONS = 3
 
 
 class Writer:
@@ -114,7 +114,7 @@ def test_create(place: Place, write: Callable[..., Writer], names: str):
         place, "app.log", "create 0644", *dated, *reopened_by_a_script(place, "app.log")
     )
     writer = write("app.log")
-    live = place.start("app.log", "-o", "merged.log", "--rotate-wait", "0.3")
+    live = place.start("app.log", "-i", "0.1", "-o", "merged.log", "--rotate-wait", "0.3")
     eventually(lambda: place.read())
     for _ in range(1 if dated[0] == "dateext" else ROTATIONS):
         writer.wait_for(100)
@@ -130,7 +130,7 @@ def test_create_where_the_writer_reopens_long_after(place: Place, write: Callabl
     """Its renamed file is let go of meanwhile, and read on when late lines come."""
     logrotate = Logrotate(place, "app.log", "create 0644", "nodateext")
     writer = write("app.log")
-    live = place.start("app.log", "-o", "merged.log", "--rotate-wait", "0.1", "-v")
+    live = place.start("app.log", "-i", "0.1", "-o", "merged.log", "--rotate-wait", "0.1", "-v")
     eventually(lambda: place.read())
     writer.wait_for(100)
     with writer.pause:
@@ -150,7 +150,7 @@ def test_copytruncate(place: Place, write: Callable[..., Writer]):
     """The writer pauses over the cut: what it wrote into the gap would be lost for anyone."""
     logrotate = Logrotate(place, "app.log", "copytruncate", "nodateext")
     writer = write("app.log")
-    live = place.start("app.log", "-o", "merged.log", "--rotate-wait", "0.3")
+    live = place.start("app.log", "-i", "0.1", "-o", "merged.log", "--rotate-wait", "0.3")
     eventually(lambda: place.read())
     for _ in range(ROTATIONS):
         writer.wait_for(100)
@@ -168,7 +168,7 @@ def test_copytruncate_under_a_writer_that_does_not_append(
     """It goes on at its old offset, behind a hole of NULs."""
     logrotate = Logrotate(place, "app.log", "copytruncate", "nodateext")
     writer = write("app.log", flags=0)
-    live = place.start("app.log", "-o", "merged.log")
+    live = place.start("app.log", "-i", "0.1", "-o", "merged.log")
     eventually(lambda: place.read())
     for _ in range(ROTATIONS):
         writer.wait_for(300)
@@ -189,7 +189,7 @@ def test_several_logs_of_one_pattern(place: Place, write: Callable[..., Writer])
         "endscript",
     )
     writers = [write("app1.log"), write("app2.log")]
-    live = place.start("app*.log*", "-o", "merged")
+    live = place.start("app*.log*", "-i", "0.1", "-o", "merged")
     eventually(lambda: place.read("merged"))
     for _ in range(ROTATIONS):
         for writer in writers:
@@ -204,7 +204,7 @@ def test_logrotate_on_the_output(place: Place, write: Callable[..., Writer], way
     """No signal is needed; the rotated outputs and the last one hold every line."""
     logrotate = Logrotate(place, "merged.log", way, "nodateext")
     writer = write("app.log")
-    live = place.start("app.log", "-o", "merged.log")
+    live = place.start("app.log", "-i", "0.1", "-o", "merged.log")
     eventually(lambda: place.read())
     for _ in range(ROTATIONS):
         writer.wait_for(100)

@@ -214,7 +214,8 @@ def test_a_stop_does_not_wait_for_a_named_pipe_that_nobody_reads(place: Place):
     place.write("a.log", b"1\n")
     live = place.start("a.log", "missing.log", "-o", "pipe")
     live.says("missing.log")
-    assert live.stop(seconds=3) == 3, live.err
+    code = live.stop(seconds=3)  # 0 where the stop came before the line was read
+    assert code == (3 if "not all that was read is written" in live.err else 0), live.err
 
 
 # a disk that is full

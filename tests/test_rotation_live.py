@@ -92,7 +92,7 @@ def follow(place: Place, log: Log, *args: str) -> Live:
 
 def test_rename_and_create(place: Place, log: Log):
     live = place.follow("a.log", expected=log.data)
-    for _ in range(5):
+    for _ in range(3):
         log.rename("a.log.1", "a.log.2", "a.log.3", "a.log.4", "a.log.5")
         log.write()  # late, into the renamed file
         log.reopen()
@@ -103,7 +103,7 @@ def test_rename_and_create(place: Place, log: Log):
 
 
 def test_several_rotations_between_two_looks(place: Place, log: Log):
-    live = place.follow("a.log", "-i", "0.8", expected=log.data)
+    live = place.follow("a.log", "-i", "0.5", expected=log.data)
     for _ in range(4):
         log.write(2)
         log.rename("a.log.1", "a.log.2", "a.log.3", "a.log.4")
@@ -253,7 +253,7 @@ def test_a_file_that_goes_right_after_it_was_opened(place: Place, log: Log, way:
 
 def test_copy_and_truncate(place: Place, log: Log):
     live = place.follow("a.log", expected=log.data)
-    for _ in range(5):
+    for _ in range(3):
         log.write(2)  # perhaps not read yet: then it is taken from the copy
         log.copy_and_truncate("a.log.1", "a.log.2", "a.log.3", "a.log.4", "a.log.5")
         log.write(2)
@@ -263,7 +263,7 @@ def test_copy_and_truncate(place: Place, log: Log):
 
 
 def test_copy_and_truncate_several_times_between_two_looks(place: Place, log: Log):
-    live = place.follow("a.log", "-i", "0.8", expected=log.data)
+    live = place.follow("a.log", "-i", "0.5", expected=log.data)
     for _ in range(3):
         log.write(2)
         log.copy_and_truncate("a.log.1", "a.log.2", "a.log.3")
@@ -273,26 +273,24 @@ def test_copy_and_truncate_several_times_between_two_looks(place: Place, log: Lo
 
 
 def test_a_file_that_was_cut_and_has_grown_past_its_old_end(place: Place, log: Log):
-    place.follow("a.log", "-i", "0.8", expected=log.data)
+    place.follow("a.log", "-i", "0.5", expected=log.data)
     log.copy_and_truncate("a.log.1")
     log.write(20)
     place.sees(log.data)
 
 
-@pytest.mark.parametrize("older", [0, 1, 2])
-def test_a_file_that_was_cut_and_has_grown_past_its_old_end_beside_older_ones(
-    place: Place, log: Log, older: int
+def test_a_file_that_was_cut_and_has_grown_past_its_old_end_beside_an_older_one(
+    place: Place, log: Log
 ):
     """Old symptom: the copy was taken for a new file and merged once more.
 
-    The older files' new names made the look come before the read that would have shown
-    that the live file was cut.
+    The older file's new name made the look come before the read that would have shown
+    that the live file was cut; every sweep of this interval asks for the names.
     """
-    for number in range(1, older + 1):
-        place.write(f"a.log.{number}", b"older %d\n" % number)
+    place.write("a.log.1", b"older\n")
     live = place.follow("a.log", "-i", "1.1", expected=log.data)
     log.write()
-    log.copy_and_truncate("a.log.1", "a.log.2", "a.log.3")
+    log.copy_and_truncate("a.log.1", "a.log.2")
     log.write(20)
     place.sees(log.data)
     assert "lines may be missing" not in live.err
@@ -358,7 +356,7 @@ def test_a_hole_that_a_writer_without_append_leaves_is_skipped_and_said(place: P
 def test_a_hole_that_came_between_two_looks_is_skipped(place: Place):
     log = Log(place, "a.log", flags=0)
     log.write(10)
-    live = place.follow("a.log", "-i", "0.8", expected=log.data)
+    live = place.follow("a.log", "-i", "0.5", expected=log.data)
     log.write()
     log.copy_and_truncate("a.log.1")
     log.write(2)
@@ -378,7 +376,7 @@ def test_nuls_that_are_no_hole_pass_as_they_are(place: Place, log: Log):
 
 def test_delete_and_create_again(place: Place, log: Log):
     live = place.follow("a.log", expected=log.data)
-    for _ in range(5):
+    for _ in range(3):
         (place / "a.log").unlink()
         log.write()  # late, into the deleted file that is held open
         log.reopen()

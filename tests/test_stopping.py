@@ -48,18 +48,6 @@ def open_both_ends(path: Path) -> IO[bytes]:
     return open(os.open(path, os.O_RDWR), "wb", buffering=0)
 
 
-def fill(fd: int) -> None:
-    """Fill a pipe that nobody reads."""
-    os.set_blocking(fd, False)
-    size = 4096
-    while size:
-        try:
-            os.write(fd, b"x" * size)
-        except BlockingIOError:
-            size //= 2
-    os.set_blocking(fd, True)
-
-
 @pytest.fixture
 def pipe() -> Iterator[tuple[int, int]]:
     """A pipe; both ends are closed when the test is over."""
@@ -122,13 +110,18 @@ def test_what_was_written_before_a_signal_is_merged(place: Place):
     place.sees(b"a\n0\n1\n2\n3\n4\n")
 
 
+def stuck(place: Place, pipe: tuple[int, int]) -> Live:
+    """A run that has more to write than its pipe takes, and whose reader has stopped."""
+    reading, writing = pipe
+    place.write("a.log", BACKLOG)
+    live = place.start("a.log", stdout=writing)
+    assert os.read(reading, 10) == BACKLOG[:10]
+    return live
+
+
 def test_a_second_signal_ends_it_at_once(place: Place, pipe: tuple[int, int]):
     """The first one waits a moment for a reader that does not read."""
-    _, writing = pipe
-    fill(writing)
-    place.write("a.log", b"a\n")
-    live = place.start("a.log", stdout=writing)
-    eventually(lambda: signal.SIGTERM in caught(live.pid))
+    live = stuck(place, pipe)
     live.process.send_signal(signal.SIGTERM)
     eventually(lambda: live.process.poll() is not None or signal.SIGTERM not in caught(live.pid))
     assert ends_at_once(live, signal.SIGTERM) == -signal.SIGTERM
@@ -276,10 +269,10 @@ def test_until_idle_ends_when_nothing_new_came_for_so_long(place: Place):
 
 def test_until_idle_begins_again_with_each_new_line(place: Place):
     place.write("a.log", b"a\n")
-    live = place.follow("a.log", "--until-idle", "0.6", expected=b"a\n")
+    live = place.follow("a.log", "--until-idle", "0.5", expected=b"a\n")
     began = time.monotonic()
     expected = b"a\n"
-    while time.monotonic() - began < 1:
+    while time.monotonic() - began < 0.8:
         place.append("a.log", b"more\n")
         expected += b"more\n"
         place.sees(expected)
@@ -391,11 +384,7 @@ def test_a_reader_that_goes_is_exit_3_where_its_signal_is_ignored(place: Place):
 
 
 def test_a_stop_does_not_wait_for_a_reader_that_does_not_read(place: Place, pipe: tuple[int, int]):
-    _, writing = pipe
-    fill(writing)
-    place.write("a.log", b"a\n")
-    live = place.start("a.log", stdout=writing)
-    eventually(lambda: signal.SIGTERM in caught(live.pid))
+    live = stuck(place, pipe)
     assert ends_at_once(live, signal.SIGTERM) == 3, live.err
     assert live.err.count("\n") == 1, live.err
 
