@@ -147,13 +147,17 @@ SYSTEM_CALLS = {
 }
 
 ALLOWED = {
-    "cli": {"os.write", "os.kill", "resource.getrlimit", "resource.setrlimit"},
-    # a message, the signal that it ends by, and the limit of the process: a program's own
+    "cli": {
+        *("os.write", "os.kill", "resource.getrlimit", "resource.setrlimit"),
+        # a message, the signal that it ends by, the limit of the process: a program's own
+        *("os.path.exists", "os.path.isfile"),
+        # whether the output is of a kind that has a state, before there is any loop
+    },
     "discover": {"glob.glob", "os.path.lexists", "os.path.realpath"},
     # patterns are the library's to expand; on a lane of its own
     "handles": {"os.dup"},
     # on the caller's thread, before its number can be given away; cannot block
-    "output": {"select.select"},
+    "piped": {"select.select"},
     # whether a write would block, asked without waiting
     "stream": {"tempfile.TemporaryFile"},
     # long lines of a pipe

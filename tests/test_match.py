@@ -165,6 +165,15 @@ def test_a_copy_before_the_cut_is_not_read_while_the_held_original_stands() -> N
     assert not matching.new
 
 
+def test_a_copy_of_a_live_file_that_is_new_itself_is_not_read() -> None:
+    folder = Folder()
+    folder.file("a.log.1", b"a\nb\n", 2)
+    folder.file("a.log", b"a\nb\nc\n", 1)
+    matching = folder.match()
+    assert names(matching.copies) == ["a.log.1"]
+    assert names(matching.new) == ["a.log"]
+
+
 def test_a_copy_after_the_cut_takes_the_position() -> None:
     folder = Folder()
     folder.forward("live", b"a\n", 1)

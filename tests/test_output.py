@@ -458,12 +458,22 @@ def test_after_a_rotation_the_output_is_as_the_one_before(merged: Merged) -> Non
 
 
 def test_after_a_rotation_a_group_that_cannot_be_given_sees_nothing(merged: Merged) -> None:
-    system = Faulty(change_group=[fault(errno.EPERM)])
-    output = merged.open(system)
+    append(merged.path, b"")
     merged.path.chmod(0o660)
-    moved = rename(merged)
-    other = os.stat_result((*moved.stat()[:5], os.getgid() + 1, *moved.stat()[6:]))
-    system.scripts["fstat"] = [lambda fstat, fd: other]
+    first = merged.path.stat().st_ino
+
+    class OthersGroup(Faulty):
+        """The output was of a group that the new one is not made with."""
+
+        def fstat(self, fd: int) -> os.stat_result:
+            status = super().fstat(fd)
+            if status.st_ino != first:
+                return status
+            return os.stat_result((*status[:5], os.getgid() + 1, *status[6:]))
+
+    system = OthersGroup(change_group=[fault(errno.EPERM)])
+    output = merged.open(system)
+    rename(merged)
     write_all(output, b"a\n")
     assert system.spent
     assert oct(merged.mode) == "0o600"
@@ -484,7 +494,7 @@ def test_a_folder_is_no_output(merged: Merged) -> None:
         merged.open()
 
 
-@pytest.mark.parametrize("call", ["open", "fstat", "change_mode", "truncate"])
+@pytest.mark.parametrize("call", ["open", "fstat", "lock", "change_mode"])
 def test_an_output_that_cannot_be_opened_is_said_and_not_left_open(
     merged: Merged, call: str
 ) -> None:
@@ -493,7 +503,7 @@ def test_an_output_that_cannot_be_opened_is_said_and_not_left_open(
         merged.path.unlink()
     system = Faulty(**{call: [fault(errno.EIO)]})
     with pytest.raises(OutputError, match="input/output error; name another output with -o"):
-        merged.open(system, overwrite=True)
+        merged.open(system)
     assert system.spent
     assert merged.outputs[0].fd == -1
 

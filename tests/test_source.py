@@ -320,7 +320,7 @@ def find_end(log: Log, until: int | None = None) -> int | None:
 
 
 def copied(log: Log, end: int) -> bytes:
-    return b"".join(bytes(piece) for piece in log.source.pieces(log.buffer, end))
+    return b"".join(bytes(piece) for piece in log.source.pieces(log.buffer, log.source.offset, end))
 
 
 @pytest.mark.parametrize("length", [BUFFER, BUFFER + 1, 3 * BLOCK, SCAN + BLOCK])
@@ -371,7 +371,7 @@ def test_a_file_cut_while_a_long_line_is_copied_is_torn(tmp_path: Path) -> None:
     cut = before(lambda: os.truncate(path, BLOCK))
     system = Faulty(read_into=[None, cut])
     log = opened(path, b"", system)
-    pieces = log.source.pieces(log.buffer, 3 * BLOCK + 1)
+    pieces = log.source.pieces(log.buffer, 0, 3 * BLOCK + 1)
     assert len(next(pieces)) == len(log.buffer)
     with pytest.raises(Torn):
         list(pieces)
