@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Self
 
 from tailmerge.match import Seen
-from tailmerge.source import Position, Source, begins_with, fits, open_source
+from tailmerge.source import HEAD, Position, Source, begins_with, fits, open_source
 from tailmerge.system import Identity, System
 
 
@@ -63,11 +63,32 @@ class Candidates:
         return source is not None and fits(self._system, source.fd, position)
 
     def is_copy(self, file: Seen, other: Seen) -> bool:
-        """Whether `other` begins with all the bytes of `file`."""
+        """Whether `other` begins with all the bytes of `file`.
+
+        A quiet file that holds no more than a head of it is not called a copy: it is a
+        generation in which nothing was written but the header that all begin with.
+        """
         copy, original = self.open(file), self.open(other)
         if copy is None or original is None:
             return False
+        if file.quiet and file.size <= HEAD and file.size < other.size:
+            return False
         return begins_with(self._system, original.fd, copy.fd, file.size)
+
+    def find_shorter_copy(self, files: Iterable[Seen], cut: Source) -> Seen | None:
+        """The oldest file that holds the beginning of what `cut` was.
+
+        Lines that came between the copying and the cutting were forwarded and are not in
+        the copy; its head is then all that tells it.
+        """
+        for file in files:
+            source = self.open(file)
+            length = min(file.size, len(cut.head))
+            if not source or file.live or not length or file.size >= cut.offset:
+                continue
+            if source.read_at(length, 0) == cut.head[:length]:
+                return file
+        return None
 
     def take(self, file: Seen, offset: int = 0, number: int = 0) -> Source:
         """Keep this file open beyond the look, to be read from `offset`.

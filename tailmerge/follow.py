@@ -85,7 +85,9 @@ class SeriesTail:
         self._named = named
         self._look: Look | None = None
         self._met = False
-        self._waiting: dict[Source, int] = {}
+        self._failed = False
+        """A read failed: it is tried again, without news."""
+        self._twin: str | None = None
 
     async def prepare(self) -> None:
         """Look for the first time: what is there now is what a one-shot run reads."""
@@ -103,7 +105,7 @@ class SeriesTail:
                     await self._look_again()  # what was done last, a rotation included
                 await self._drain()
                 if around.ending.stopped:
-                    self._leave_out()
+                    await self._leave_out()
                     return
                 if ended:
                     await self._finish()
@@ -115,7 +117,7 @@ class SeriesTail:
     async def _wait(self) -> None:
         assert self._look
         again = self._look.again
-        if self._look.error and again is None:
+        if (self._look.error or self._look.unreadable or self._failed) and again is None:
             again = RECHECK_SECONDS
         news = await self._around.watch.wait(self.series, again)
         if news is not News.GREW:  # the name changed, the time is over, or the run is
@@ -135,7 +137,8 @@ class SeriesTail:
         if look.error:
             report.input_unreadable(name, look.error)
         elif look.twin:
-            report.duplicate_skipped(name, look.twin)
+            if look.twin != self._twin:
+                report.duplicate_skipped(name, look.twin)
         elif look.missing:
             if not self._met and self._named:
                 report.input_missing(name)
@@ -148,6 +151,11 @@ class SeriesTail:
                     report.input_rotated(name, look.held)
                 elif look.appeared:
                     report.input_appeared(name)
+        self._twin = look.twin
+        for path, error in look.unreadable:
+            report.input_unreadable(path, error)
+        for path in look.readable:
+            report.input_works(path)
         if look.rewritten and not look.rotated:
             report.input_rewritten(name)
         if look.lost:
@@ -181,9 +189,12 @@ class SeriesTail:
                 return True
             except OSError as error:
                 around.report.input_unreadable(self.series.path, error)
+                self._failed = True
                 return True
+            if self._failed:
+                self._failed = False
+                around.report.input_works(self.series.path)
             around.note(progress)
-            self._waiting[source] = progress.waiting
             if progress.hole:
                 around.report.hole_skipped(self.series.path, progress.hole)
             if progress.torn:
@@ -200,15 +211,14 @@ class SeriesTail:
             self._around.report.input_finished(self.series.path)
             return
         for source in await self._around.output.call(self.series.keeping.unfinished):
-            if self._waiting.get(source, 1):
-                await self._forward(source, None, last=True)
+            await self._forward(source, None, last=True)
         self._around.report.input_finished(self.series.path)
 
-    def _leave_out(self) -> None:
-        assert self._look
-        if not self._around.resumable and any(
-            self._waiting.get(source) for source, _ in self._look.reads
-        ):
+    async def _leave_out(self) -> None:
+        """A signal ended the run: what is unfinished is not written, and that is said."""
+        if self._around.resumable:
+            return
+        if await self._around.output.call(self.series.keeping.has_unfinished):
             self._around.report.line_left_out(self.series.path)
 
 

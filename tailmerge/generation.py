@@ -65,6 +65,10 @@ class Look:
     appeared: bool = False
     rewritten: bool = False
     let_go: bool = False
+    unreadable: tuple[tuple[str, OSError], ...] = ()
+    """Rotated files that cannot be read."""
+    readable: tuple[str, ...] = ()
+    """Rotated files that could not be read before."""
     lost: int = 0
     """Bytes that were seen in the file's size and cut before they could be read."""
     held: int = 0
@@ -85,3 +89,5 @@ class Findings:
     lost: int = 0
     unsettled: bool = False
     finish: list[Source] = field(default_factory=list)
+    unreadable: list[tuple[str, OSError]] = field(default_factory=list)
+    readable: list[str] = field(default_factory=list)

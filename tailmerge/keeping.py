@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from tailmerge.candidates import Candidates
 from tailmerge.generation import Generation
+from tailmerge.lines import find_last_lines
 from tailmerge.match import Seen
 from tailmerge.registry import Registry
 from tailmerge.source import Position, Source, fits, open_source
@@ -86,8 +87,9 @@ class Keeping:
         except OSError:
             return  # nothing can be known of it, and nothing of it is read
         try:
-            source.start_at(source.size())
-            generation = Generation(position=source.position(), path=file.path, size=file.size)
+            size = source.size()
+            source.start_at(find_last_lines(source.read_at, size, 0))
+            generation = Generation(position=source.position(), path=file.path, size=size)
         finally:
             source.close()
         self.rotated.append(generation)
@@ -163,25 +165,40 @@ class Keeping:
         """Close a rotated file; its position is kept where the file is."""
         for generation in self.rotated:
             if generation.source is source:
-                if self._system.fstat(source.fd).st_nlink == 0:
+                if source.is_deleted():
                     self.rotated.remove(generation)
                     self._registry.forget(source.identity, generation)
                 else:
-                    generation.position = source.position()
-                    generation.source = None
+                    self._close(generation, source)
                 source.close()
                 return
+
+    @staticmethod
+    def _close(generation: Generation, source: Source) -> None:
+        try:
+            generation.position = source.position()
+        except OSError:  # it cannot be read any more: what was known of it must do
+            generation.position = source.position_before()
+        generation.source = None
 
     def unfinished(self) -> list[Source]:
         """What has an unfinished last line, opened where need be."""
         for generation in self.rotated:
             self.reopen(generation)
-        return [g.source for g in self if g.source and g.source.size() > g.source.offset]
+        return [g.source for g in self if g.source and g.source.rest > g.source.offset]
+
+    def has_unfinished(self) -> bool:
+        """Whether any file, held open or not, has an unfinished last line."""
+        return any(
+            g.source.rest > g.source.offset
+            if g.source
+            else g.position is not None and g.size > g.position.offset
+            for g in self
+        )
 
     def close(self) -> None:
         """Let go of everything."""
         for generation in self:
-            if generation.source:
-                generation.position = generation.source.position()
-                generation.source.close()
-                generation.source = None
+            if source := generation.source:
+                self._close(generation, source)
+                source.close()

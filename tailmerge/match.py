@@ -31,6 +31,8 @@ class Seen:
     live: bool
     """It has the input's own name; all others are rotated forms."""
     compressed: bool = False
+    quiet: bool = False
+    """It has not grown for so long that it is no copy in the making."""
 
 
 P = TypeVar("P")
@@ -85,7 +87,7 @@ def match(
     copies: list[Seen] = []
     new: list[Seen] = []
     for file in left:
-        others = [*originals, *(f for f in left if file.compressed and not f.compressed)]
+        others = [*originals, *(f for f in left if f.live or not f.compressed)]
         copied = any(_is_copy(file, other, is_copy) for other in others)
         (copies if copied else new).append(file)
     return Matching(pairs, copies, new, gone)
@@ -100,9 +102,13 @@ def _choose(fitting: list[Seen], is_copy: Callable[[Seen, Seen], bool]) -> Seen:
 
 
 def _is_copy(file: Seen, other: Seen, is_copy: Callable[[Seen, Seen], bool]) -> bool:
-    """Of two files the live one, or the uncompressed one, is the original."""
+    """Of two files the live one, or the uncompressed one, is the original.
+
+    Of any other file there are no copies beside it: two rotated files that begin alike are
+    two generations, of which one holds little but the header of both.
+    """
     if file.identity == other.identity or file.live:
         return False
-    if other.compressed and not file.compressed:
+    if not other.live and not (file.compressed and not other.compressed):
         return False
     return is_copy(file, other)

@@ -14,6 +14,7 @@ the cut is taken from the copy where there is one.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 
 from tailmerge.candidates import Candidates
@@ -33,6 +34,10 @@ read while names moved may have missed one."""
 
 RECHECK_SECONDS = 1.0
 """How often what nobody tells of is looked at: late lines, copies, what was unreadable."""
+
+QUIET_SECONDS = 2.0
+"""How long a file of a few bytes that looks like a copy must not grow to be none: between
+copying and cutting that little a copytruncate takes no time."""
 
 
 class Series:
@@ -73,7 +78,11 @@ class Series:
         self._copies = False
         self._newest: Seen | None = None
         """The newest rotated file, read or not."""
-        self._signature: tuple[int, ...] | None = None
+        self._signature: tuple[int, ...] | None = ()
+        """What the last probe saw; None: no file. At first nothing, which is neither."""
+        self._sizes: dict[Identity, tuple[int, float]] = {}
+        """Of files that look like copies: their size, and since when it is so."""
+        self._unreadable: set[str] = set()
         self._checked = 0.0
         self._trouble = False
         self.keeping.restore(entries)
@@ -93,7 +102,10 @@ class Series:
             live = self.keeping.live
             source = live and live.source
             same = signature is not None and source and signature[:2] == source.identity
-            news = News.GREW if same else News.CHANGED
+            # What did not grow was touched, cut or written over; and of an empty file nothing
+            # is known by which a cut could be seen.
+            grew = same and live and signature and signature[2] > live.size > 0
+            news = News.GREW if grew else News.CHANGED
             self._signature = signature
             if same and live and signature:
                 live.size = max(live.size, signature[2])
@@ -139,7 +151,10 @@ class Series:
         self._settle(rotated, live, found, first, now)
         for generation in list(self.keeping.rotated):
             self._let_go_if_quiet(generation, found, now)
-        self._trouble = found.error is not None
+        unreadable = {path for path, _ in found.unreadable}
+        found.readable = sorted(self._unreadable - unreadable)
+        self._unreadable = unreadable
+        self._trouble = found.error is not None or bool(unreadable)
         return self._answer(found, now)
 
     def _find_live(self, found: Findings, now: float) -> Seen | None:
@@ -153,7 +168,7 @@ class Series:
         else:
             current = identity(status)
             if not is_regular(status):
-                found.error = OSError(None, "is not a regular file, not read")
+                found.error = OSError(None, "is no longer a regular file, not read")
                 current = None
             elif current in self._registry.outputs:
                 found.error = OSError(None, "is the output, not read")
@@ -161,7 +176,7 @@ class Series:
         keeping = self.keeping
         live = keeping.live
         if live and live.source and live.source.identity == current:
-            live.source.cut = live.source.cut or status.st_size < live.source.rest
+            live.source.cut = live.source.cut or not live.source.is_unchanged()
         elif live:
             live.path, live.changed = None, now
             keeping.rotated.append(live)
@@ -180,7 +195,7 @@ class Series:
         """The plain rotated forms beside the file, oldest first."""
         folder = os.path.dirname(self.path)
         live = self.keeping.live and self.keeping.live.source
-        files = []
+        files = {}
         for rotated in self._folders.find_rotated(self.path, now):
             path = os.path.join(folder, rotated.name)
             try:
@@ -192,9 +207,20 @@ class Series:
                 continue
             if file in self._registry.outputs or self._is_others(file):
                 continue
-            key = age_order(rotated, status.st_mtime)
-            files.append((key, Seen(path, file, status.st_size, status.st_mtime, live=False)))
-        return [seen for _, seen in sorted(files, key=lambda pair: pair[0])]
+            quiet = self._is_quiet(file, status, now)
+            seen = Seen(path, file, status.st_size, status.st_mtime, live=False, quiet=quiet)
+            # By device and inode: a link beside a file is the same file once more.
+            files[file] = (age_order(rotated, status.st_mtime), seen)
+        return [seen for _, seen in sorted(files.values(), key=lambda pair: pair[0])]
+
+    def _is_quiet(self, file: Identity, status: os.stat_result, now: float) -> bool:
+        """Whether a file has not grown for a while, by our clock or by its own."""
+        size, since = self._sizes.get(file, (-1, now))
+        if size != status.st_size:
+            self._sizes[file] = (status.st_size, now)
+            since = now
+        age = max(now - since, time.time() - status.st_mtime)
+        return age >= QUIET_SECONDS
 
     def _is_others(self, file: Identity) -> bool:
         owner = self._registry.owner(file)
@@ -271,7 +297,7 @@ class Series:
         positions = [(g, g.position) for g in keeping.rotated if g.position]
         if cut and cut.source:
             positions.append((cut, cut.source.position_before()))
-        elif keeping.live and keeping.live.source:
+        if keeping.live and keeping.live.source:
             source = keeping.live.source
             standing = [*standing, Seen(self.path, source.identity, source.size(), now, live=True)]
         known = [g.source for g in keeping if g.source]
@@ -279,7 +305,13 @@ class Series:
             matching = match(positions, unknown, standing, candidates.fits, candidates.is_copy)
             self._copies = bool(matching.copies)
             self._go_on(matching, cut, candidates, found, now)
-            for file in matching.new:
+            new = matching.new
+            if cut and cut in matching.gone and cut.source:
+                shorter = candidates.find_shorter_copy(new, cut.source)
+                if shorter:
+                    new = [file for file in new if file is not shorter]
+                    keeping.pass_over(shorter)
+            for file in new:
                 self._read_new(file, candidates, found, first, now)
 
     def _go_on(
@@ -312,9 +344,10 @@ class Series:
             found.missing = found.missing or file.live
             return
         except OSError as error:
-            found.unsettled = not file.live
             if file.live:
                 found.error = error
+            else:
+                found.unreadable.append((file.path, error))
             return
         if file.live and self._inherit(source, candidates, file, found, now):
             return
@@ -356,9 +389,8 @@ class Series:
         _has_grown(generation, now)
         if now - generation.changed < self._rotate_wait or source.rest < generation.size:
             return
-        deleted = self._system.fstat(source.fd).st_nlink == 0
         if source.rest > source.offset:
-            if deleted or self._is_followed(generation):
+            if source.is_deleted() or self._is_followed(generation):
                 found.finish.append(source)
                 return
             if generation.path is None:
@@ -372,11 +404,8 @@ class Series:
 
     def _answer(self, found: Findings, now: float) -> Look:
         held = self.keeping.held().values()
-        waits = [
-            generation.changed + self._rotate_wait - now
-            for generation in self.keeping.rotated
-            if generation.source
-        ]
+        deadlines = (g.changed + self._rotate_wait for g in self.keeping.rotated if g.source)
+        waits = [deadline - now for deadline in deadlines if deadline > now]
         if found.unsettled:
             waits.append(SETTLE_SECONDS)
         reads = []
@@ -395,6 +424,8 @@ class Series:
             appeared=found.appeared,
             rewritten=found.rewritten,
             let_go=found.let_go,
+            unreadable=tuple(found.unreadable),
+            readable=tuple(found.readable),
             lost=found.lost,
             held=len(held),
         )
@@ -402,7 +433,10 @@ class Series:
 
 def _has_grown(generation: Generation, now: float) -> bool:
     assert generation.source
-    size = generation.source.size()
+    try:
+        size = generation.source.size()
+    except OSError:
+        return False  # the read that follows, or the let-go, meets the same error and says it
     if size == generation.size:
         return False
     generation.size, generation.changed = size, now

@@ -100,6 +100,11 @@ class Position:
     """What the journal calls this content; 0 where it is not kept in one."""
 
 
+def find_encoding(start: bytes) -> str | None:
+    """The encoding that a file's first bytes name, where its newlines are not bytes."""
+    return next((encoding for bom, encoding in BOMS if start.startswith(bom)), None)
+
+
 def digest(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=12).hexdigest()
 
@@ -110,10 +115,10 @@ class Source:
     __slots__ = (
         "cut",
         "cut_from",
+        "encoding",
         "fd",
         "fragment",
         "head",
-        "head_length",
         "hole",
         "identity",
         "marker",
@@ -131,8 +136,10 @@ class Source:
         self.path = path
         self.identity = file
         self.number = next(_numbers)
-        self.head = ""
-        self.head_length = 0
+        self.head = b""
+        """The file's first bytes as they were read, at most `HEAD` of them."""
+        self.encoding: str | None = None
+        """What it is written in where its newlines are not bytes."""
         self.orphan = b""
         """The unfinished last line of a content that is gone: goes out before all else."""
         self.hole = 0
@@ -140,7 +147,7 @@ class Source:
         self.start_at(offset)
 
     def start_at(self, offset: int, cut_from: int = 0) -> None:
-        """Go on from `offset` of what the file holds now; nothing before it is known.
+        """Go on from `offset` of what the file holds now.
 
         `cut_from` is the offset before a truncation: a writer that does not append leaves
         at least so many NULs behind.
@@ -150,6 +157,12 @@ class Source:
         """A read found it rewritten; whoever looks next decides where to go on."""
         self.cut_from = cut_from
         self.marker = b""
+        self.head = b""
+        if offset:
+            length = min(MARKER, offset)
+            self.marker = self.read_at(length, offset - length)
+            self.head = self.read_at(HEAD, 0)
+            self.encoding = find_encoding(self.head)
         self.fragment = b""
         """The bytes behind `offset` when the end was last reached, up to a block of them."""
         self.scanned = offset
@@ -158,6 +171,13 @@ class Source:
     def size(self) -> int:
         """The file's size now, bytes."""
         return self.system.fstat(self.fd).st_size
+
+    def is_deleted(self) -> bool:
+        """Whether no name leads to the file any more."""
+        try:
+            return self.system.fstat(self.fd).st_nlink == 0
+        except OSError:
+            return True  # its server forgot it: nothing can be found by its name
 
     def close(self) -> None:
         self.system.close(self.fd)
@@ -179,9 +199,11 @@ class Source:
         got = self.system.read_into(self.fd, memoryview(buffer)[: back + room], self.offset - back)
         self._check_unchanged(buffer, got, back + room)
         if self.offset == 0 and got:
-            self._check_encoding(bytes(buffer[:4]))
-            if buffer[0] == 0 and self._skip_hole(buffer):
-                return self.read(buffer, until)
+            self.encoding = find_encoding(bytes(buffer[: min(4, got)]))
+        if self.encoding:
+            raise Refused(self.encoding)
+        if self.offset == 0 and got and buffer[0] == 0 and self._skip_hole(buffer):
+            return self.read(buffer, until)
         cut = buffer.rfind(b"\n", back, got) + 1 or back
         at_end = got < back + room or (until is not None and self.offset + got - back >= until)
         if at_end:
@@ -198,12 +220,6 @@ class Source:
         ):
             self.cut = True
             raise Rewritten(self.path)
-
-    @staticmethod
-    def _check_encoding(start: bytes) -> None:
-        for bom, encoding in BOMS:
-            if start.startswith(bom):
-                raise Refused(encoding)
 
     def _skip_hole(self, buffer: bytearray) -> bool:
         """Move the offset behind a hole at the file's start; False where there is none.
@@ -232,9 +248,14 @@ class Source:
         self.start_at(end)
         return end > 0
 
+    def is_unchanged(self) -> bool:
+        """Whether the file still holds what was read of it last."""
+        known = self.marker + self.fragment
+        return self.read_at(len(known), self.offset - len(self.marker)) == known
+
     def advance(self, buffer: bytearray, chunk: Chunk) -> None:
         """The lines of this chunk are forwarded: the offset is behind them now."""
-        if self.head_length < HEAD:
+        if len(self.head) < HEAD:
             self._learn_head(buffer, chunk)
         self.offset += chunk.cut - chunk.begin
         self.scanned = self.offset
@@ -251,11 +272,9 @@ class Source:
 
     def _learn_head(self, buffer: bytearray, chunk: Chunk) -> None:
         if self.offset == 0:
-            start = bytes(memoryview(buffer)[chunk.begin : min(chunk.begin + HEAD, chunk.end)])
+            self.head = bytes(memoryview(buffer)[chunk.begin : min(chunk.begin + HEAD, chunk.end)])
         else:
-            start = self.system.read_at(self.fd, HEAD, 0)
-        self.head_length = len(start)
-        self.head = digest(start)
+            self.head = self.read_at(HEAD, 0)
 
     def find_long_end(self, buffer: bytearray, until: int | None) -> tuple[int | None, bool]:
         """Look on for the newline of a line longer than a block.
@@ -313,8 +332,8 @@ class Source:
             self.path,
             self.identity,
             self.offset,
-            self.head_length,
-            self.head or digest(b""),
+            len(self.head),
+            digest(self.head),
             len(self.marker),
             digest(self.marker),
             self.number,
