@@ -1,0 +1,309 @@
+"""A run that is killed at its n-th operation, and what the next run makes of it.
+
+`python killing.py SCENARIO` forks a process for every operation of the scenario's run and
+ends it right there, before the operation or with half of its bytes written; then it starts
+the run again and compares the output with what was put in. It prints one line of JSON: how
+many kills there were, the verdicts of the recoveries, and every difference.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tailmerge import resume, run_fully_async
+from tailmerge.report import Report
+from tailmerge.system import System
+
+CHANGES = (
+    "write",
+    "write_at",
+    "truncate",
+    "rename",
+    "link",
+    "unlink",
+    "sync",
+    "lock",
+    "change_mode",
+    "open",
+)
+"""The operations between which a kill can leave something different behind."""
+
+
+class Killing(System):
+    """Ends the process at its n-th change, with a part of its bytes written or none."""
+
+    def __init__(self, at: int, part: float) -> None:
+        self.left = at
+        self.part = part
+
+    def __getattribute__(self, name: str) -> Any:
+        method = super().__getattribute__(name)
+        if name not in CHANGES:
+            return method
+
+        def change(*args: Any) -> Any:
+            self.left -= 1
+            if self.left == 0:
+                if name.startswith("write") and self.part:
+                    fd, data, *rest = args
+                    method(fd, bytes(data)[: max(1, int(len(data) * self.part))], *rest)
+                os._exit(9)
+            return method(*args)
+
+        return change
+
+
+class Scene:
+    """A folder with inputs; `lines` is what must come out, in order within each input."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, list[bytes]] = {}
+        self.foreign: list[bytes] = []
+        self.count = 0
+
+    def append(self, name: str, count: int, series: str = "") -> None:
+        lines = [
+            b"%s %06d %s\n" % ((series or name).encode(), self.count + n, b"x" * (n % 90))
+            for n in range(count)
+        ]
+        self.count += count
+        self.files.setdefault(series or name, []).extend(lines)
+        with open(name, "ab") as file:
+            file.write(b"".join(lines))
+
+
+def run(system: System | None = None, inputs: tuple[str, ...] = ("a", "b"), **how: Any) -> None:
+    report = Report(lambda text: None, once=True)
+    asyncio.run(
+        run_fully_async(
+            inputs,
+            0.01,
+            "m",
+            once=True,
+            state_path="m.tailmerge",
+            report=report,
+            system=system,
+            **how,
+        )
+    )
+
+
+def plain(scene: Scene) -> dict[str, Any]:
+    scene.append("a", 9000)
+    scene.append("b", 3000)
+    return {}
+
+
+def resumed(scene: Scene) -> dict[str, Any]:
+    scene.append("a", 50)
+    scene.append("b", 50)
+    run()
+    scene.append("a", 6000)
+    scene.append("b", 20)
+    return {}
+
+
+def rotated(scene: Scene) -> dict[str, Any]:
+    scene.append("a", 50)
+    scene.append("b", 50)
+    run()
+    scene.append("a", 5000)
+    os.rename("a", "a.1")
+    scene.append("a", 30)
+    scene.append("b", 20)
+    shutil.copy("b", "b.1")
+    os.truncate("b", 0)
+    scene.append("b", 25)
+    return {}
+
+
+def overwritten(scene: Scene) -> dict[str, Any]:
+    scene.append("a", 50)
+    scene.append("b", 50)
+    run()
+    scene.append("a", 3000)
+    return {"overwrite": True}
+
+
+def long_line(scene: Scene) -> dict[str, Any]:
+    scene.append("a", 10)
+    with open("a", "ab") as file:
+        line = b"a long " + b"y" * 700_000 + b"\n"
+        file.write(line)
+    scene.files["a"].append(line)
+    scene.append("a", 10)
+    scene.append("b", 10)
+    return {}
+
+
+SCENARIOS: dict[str, Callable[[Scene], dict[str, Any]]] = {
+    "plain": plain,
+    "resumed": resumed,
+    "rotated": rotated,
+    "overwritten": overwritten,
+    "long_line": long_line,
+}
+
+
+def after_nothing(scene: Scene) -> None:
+    """The next run follows at once."""
+
+
+def after_foreign(scene: Scene) -> None:
+    """Somebody else appends between the kill and the next run."""
+    line = b"foreign line\n"
+    scene.foreign.append(line)
+    with open("m", "ab") as file:
+        file.write(line)
+
+
+def after_torn_foreign(scene: Scene) -> None:
+    """Somebody else appends half a line."""
+    scene.foreign.append(b"half of a foreign line")
+    with open("m", "ab") as file:
+        file.write(b"half of a foreign line")
+
+
+def after_output_rotation(scene: Scene) -> None:
+    """The output is rotated between the kill and the next run."""
+    if os.path.exists("m"):
+        os.rename("m", "m.1")
+
+
+def after_input_rotation(scene: Scene) -> None:
+    """The inputs, which an earlier run knows, are rotated before the next run, and written to."""
+    for name in ("a", "b"):
+        for number in (2, 1):
+            if os.path.exists(f"{name}.{number}"):
+                os.rename(f"{name}.{number}", f"{name}.{number + 1}")
+        os.rename(name, f"{name}.1")
+        scene.append(name, 7)
+
+
+AFTER: dict[str, Callable[[Scene], None]] = {
+    "nothing": after_nothing,
+    "foreign": after_foreign,
+    "torn-foreign": after_torn_foreign,
+    "output-rotation": after_output_rotation,
+    "input-rotation": after_input_rotation,
+}
+
+
+@contextlib.contextmanager
+def fresh_folder() -> Iterator[None]:
+    here = os.getcwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            yield
+        finally:
+            os.chdir(here)
+
+
+def kill_at(at: int, part: float, how: dict[str, Any]) -> bool:
+    """Whether the run came so far as to be killed."""
+    child = os.fork()
+    if child == 0:
+        try:
+            run(Killing(at, part), **how)
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert status in (0, 9), f"the run failed with {status} before its operation {at}"
+    return status == 9
+
+
+def recover() -> str:
+    """Run again in a process of its own; return the verdict of its recovery."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            verdicts = []
+            act = resume.Resume._act
+
+            def noting(self: Any, state: Any, record: Any, finding: Any, *rest: Any) -> None:
+                verdicts.append(finding.verdict.name)
+                act(self, state, record, finding, *rest)
+
+            resume.Resume._act = noting  # type: ignore[method-assign]
+            run()
+            os.write(writing, " ".join(verdicts).encode() or b"none")
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    os.close(writing)
+    with open(reading) as pipe:
+        verdict = pipe.read()
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert status == 0, f"the run after the kill ended with {status}"
+    return verdict
+
+
+def differences(scene: Scene, torn_allowed: bool) -> list[str]:
+    """What is wrong with the output."""
+    got = b"".join(Path(name).read_bytes() for name in ("m.1", "m") if os.path.exists(name))
+    lines = got.splitlines(keepends=True)
+    counts = collections.Counter(lines)
+    problems = []
+    expected: set[bytes] = set()
+    place = {line: index for index, line in enumerate(lines)}
+    for name, wanted in scene.files.items():
+        expected.update(wanted)
+        missing = [line for line in wanted if counts[line] == 0]
+        doubled = [line for line in wanted if counts[line] > 1]
+        if missing:
+            problems.append(f"{name}: {len(missing)} missing, first {missing[0][:30]!r}")
+        if doubled:
+            problems.append(f"{name}: {len(doubled)} doubled, first {doubled[0][:30]!r}")
+        places = [place[line] for line in wanted if line in place]
+        if places != sorted(places):
+            problems.append(f"{name}: out of order")
+    for line in scene.foreign:
+        if line not in got:
+            problems.append("a foreign line is gone")
+    others = (b"foreign", b"half of")
+    strange = [line for line in lines if line not in expected and not line.startswith(others)]
+    if len(strange) > (1 if torn_allowed else 0):
+        problems.append(f"{len(strange)} strange lines, first {strange[0][:40]!r}")
+    return problems
+
+
+def main(scenario: str, after: str, step: int) -> dict[str, Any]:
+    kills, problems = 0, []
+    verdicts: collections.Counter[str] = collections.Counter()
+    for part in (0.0, 0.5):
+        at, going = 1, True
+        while going:
+            with fresh_folder():
+                scene = Scene()
+                how = SCENARIOS[scenario](scene)
+                going = kill_at(at, part, how)
+                kills += going
+                AFTER[after](scene)
+                try:
+                    verdicts[recover()] += 1
+                    found = differences(scene, torn_allowed=after != "nothing")
+                except AssertionError as error:
+                    found = [str(error)]
+                problems += [f"at {at} ({part}): {problem}" for problem in found]
+            at += step
+    return {"kills": kills, "verdicts": verdicts, "problems": problems}
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(sys.argv[1], sys.argv[2], int(sys.argv[3]))))  # noqa: T201

@@ -1,0 +1,52 @@
+"""Killed at every operation, with half of its bytes written or none: the next run mends it.
+
+killing.py does it, each scenario in a process of its own that forks for each kill.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROGRAM = Path(__file__).with_name("killing.py")
+
+
+def kill_everywhere(scenario: str, after: str) -> dict[str, Any]:
+    result = subprocess.run(
+        [sys.executable, PROGRAM, scenario, after, "1"], capture_output=True, text=True, timeout=100
+    )
+    assert result.returncode == 0, result.stderr
+    report: dict[str, Any] = json.loads(result.stdout)
+    assert report["problems"] == []
+    assert report["kills"] > 30, "hardly a kill fired"
+    return report
+
+
+@pytest.mark.parametrize("scenario", ["plain", "resumed", "rotated", "overwritten", "long_line"])
+def test_a_kill_at_any_operation_costs_and_doubles_nothing(scenario: str) -> None:
+    verdicts = kill_everywhere(scenario, "nothing")["verdicts"]
+    assert {"ABSENT", "SETTLED", "FINISH"} <= set(verdicts)
+
+
+@pytest.mark.parametrize("foreign", ["foreign", "torn-foreign"])
+@pytest.mark.parametrize("scenario", ["resumed", "rotated", "long_line"])
+def test_what_others_append_after_a_kill_costs_nothing_and_stays(
+    scenario: str, foreign: str
+) -> None:
+    verdicts = kill_everywhere(scenario, foreign)["verdicts"]
+    assert {"SETTLED", "AGAIN"} <= set(verdicts)
+
+
+@pytest.mark.parametrize("scenario", ["resumed", "long_line"])
+def test_an_output_that_is_rotated_after_a_kill_is_settled_where_it_went(scenario: str) -> None:
+    verdicts = kill_everywhere(scenario, "output-rotation")["verdicts"]
+    assert {"SETTLED", "FINISH"} <= set(verdicts)
+
+
+def test_inputs_that_are_rotated_after_a_kill_go_on_where_they_were() -> None:
+    kill_everywhere("resumed", "input-rotation")
