@@ -153,8 +153,9 @@ async def test_a_lane_that_is_stuck_is_left_behind() -> None:
     await lane.open()
     waiting = asyncio.create_task(lane.call(stuck))
     await stuck.begins()
+    lane.join_seconds = 0.1
     try:
-        await asyncio.wait_for(lane.stop(), 3 * JOIN_SECONDS)
+        await asyncio.wait_for(lane.stop(), JOIN_SECONDS)
     finally:
         stuck.free.set()
         await asyncio.wait([waiting])
