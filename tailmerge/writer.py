@@ -24,9 +24,9 @@ from tailmerge.named import NamedFile
 from tailmerge.output import Audience, Output
 from tailmerge.piped import Stream
 from tailmerge.registry import Registry
-from tailmerge.report import OutputError, Report, TailmergeError
+from tailmerge.report import OutputError, Report, TailmergeError, cannot_open
 from tailmerge.series import Series
-from tailmerge.source import BUFFER, Chunk, Source, Torn
+from tailmerge.source import BUFFER, MARKER, Chunk, Rewritten, Source, Torn
 from tailmerge.state import Entry
 from tailmerge.stream import Carry, InputStream
 from tailmerge.system import Identity, System
@@ -178,7 +178,10 @@ class WriteThread(Lane):
         if self._ledger:
             self._ledger.open(output, self._overwrite, self.system, self._report)
         elif self._overwrite and isinstance(output, NamedFile):
-            output.empty()
+            try:
+                output.empty()
+            except OSError as error:
+                raise cannot_open(output.path, error) from error
 
     def _choose_output(self) -> Output:
         path = self.output_path
@@ -232,6 +235,8 @@ class WriteThread(Lane):
                     if end is None:
                         break
                     torn = not await self._append_line(output, source, end, added=b"")
+                    if torn:
+                        break  # said first; the next read finds the file rewritten
             if last and at_end and source.rest > source.offset:
                 torn = not await self._append_line(output, source, source.rest, added=b"\n")
         hole, source.hole = source.hole, 0
@@ -250,20 +255,35 @@ class WriteThread(Lane):
         return lines_batch(memoryview(self._buffer)[chunk.begin : chunk.cut], (span,))
 
     async def _append_line(self, output: Output, source: Source, end: int, added: bytes) -> bool:
-        """Append all up to `end` as one line; False where the file was cut meanwhile."""
-        start, whole = source.offset, True
-        first = source.read_at(min(EDGE, end - start), start)
-        source.advance_to(end)
+        """Append all up to `end` as one line; False where the file was cut meanwhile.
+
+        A read error in the middle ends the line and is raised: it comes whole later.
+        """
+        start, marker, whole = source.offset, source.marker, True
+        failed: OSError | None = None
+        edge = min(EDGE, end - start)
+        first = source.read_at(edge, start)
+        last = source.read_at(edge, end - edge)
+        if len(first) == len(last) == edge:
+            source.advance_to(end)  # before the append, as in _take_lines
+        if source.offset != end or len(source.marker) < min(MARKER, end):
+            # Cut since its end was found, before anything of it was written.
+            source.offset, source.scanned, source.marker = start, start, marker
+            source.cut = True
+            raise Rewritten(source.path)
         span = Span(source.number, start, end, source.marker)
         length = end - start + len(added)
-        last = (source.read_at(min(EDGE, end - start), max(start, end - EDGE)) + added)[-EDGE:]
+        last = (last + added)[-EDGE:]
 
         def pieces(skip: int) -> Iterator[Bytes]:
-            nonlocal whole
+            nonlocal whole, failed
             try:
                 yield from source.pieces(self._buffer, start + skip, end)
             except Torn:
                 whole = False
+                yield b"\n"
+            except OSError as error:
+                failed = error
                 yield b"\n"
             else:
                 yield added
@@ -274,6 +294,9 @@ class WriteThread(Lane):
         await output.append(
             Batch((span,), length, (first + added)[:EDGE], last, pieces, whole_lines)
         )
+        if failed:
+            source.offset, source.scanned, source.marker = start, start, marker
+            raise failed
         return whole
 
     async def _real_pump(self, stream: InputStream) -> Progress:
@@ -310,14 +333,22 @@ class WriteThread(Lane):
         else:
             await asyncio.Event().wait()
 
+    async def close_source(self, source: Source) -> None:
+        """Close a source once no batch of it is under way; on the thread's own loop."""
+        assert self._turn is not None
+        async with self._turn:
+            source.close()
+
     async def before_stop(self) -> None:
         """What was sent is written, as far as the output takes it; then all is closed."""
-        if self.output:
-            self.output.hurry()
-        if self._turn:
-            async with self._turn:
-                pass
-        if self._ledger:
-            self._ledger.close(whole=self._failed is None)
-        if self.output:
-            self.output.close()
+        try:
+            if self.output:
+                self.output.hurry()
+            if self._turn:
+                async with self._turn:
+                    pass
+            if self._ledger:
+                self._ledger.close(whole=self._failed is None)
+        finally:
+            if self.output:
+                self.output.close()

@@ -361,6 +361,35 @@ async def test_after_a_torn_copy_the_cut_is_still_seen(output: WriteThread) -> N
     await close(output, a)
 
 
+async def test_a_file_cut_before_its_long_line_is_copied_is_found_rewritten(
+    output: WriteThread,
+) -> None:
+    """The position went behind a line that was no longer there, and nobody saw the cut."""
+    append("a.log", b"x" * 3 * BLOCK + b"\n")
+    system = Faulty(read_at=[before(lambda: os.truncate("a.log", 0))])
+    a = await source(output, "a.log", b"", system)
+    with pytest.raises(Rewritten):
+        await output.forward(a)
+    assert system.spent
+    assert (merged(), a.offset, a.cut) == (b"", 0, True)
+    await close(output, a)
+
+
+async def test_a_read_error_within_a_long_line_does_not_lose_it(output: WriteThread) -> None:
+    """The position was behind the line already: its end never came."""
+    line = b"x" * 3 * BLOCK + b"\n"
+    append("a.log", line)
+    system = Faulty(read_into=[None, None, None, None, None, None, fault(errno.EIO)])
+    a = await source(output, "a.log", b"", system)
+    with pytest.raises(OSError, match="Input/output"):
+        await output.forward(a)
+    assert system.spent
+    assert merged().endswith(b"\n")
+    await output.forward(a)
+    assert merged().endswith(b"x\n" + line)
+    await close(output, a)
+
+
 # the output's end
 
 
