@@ -200,10 +200,10 @@ def test_bytes_pass_as_they_are(place: Place):
     assert place.run("--once", "a.log").out == b"first\n" + data
 
 
-def test_a_second_run_appends(place: Place):
+def test_a_second_run_without_a_state_begins_anew_and_appends(place: Place):
     place.write("a.log", b"a\n")
     for expected in (b"a\n", b"a\na\n"):
-        place.run("--once", "a.log", "-o", "merged.log", "-n", "1")
+        place.run("--once", "a.log", "-o", "merged.log", "--no-state")
         assert place.read() == expected
 
 

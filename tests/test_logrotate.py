@@ -102,10 +102,6 @@ def reopened_by_a_script(place: Place, name: str) -> tuple[str, ...]:
     return ("postrotate", f"touch '{place / name}.reopen'", "endscript")
 
 
-def rotated(place: Place, name: str) -> list[str]:
-    return [p.name for p in place.folder.iterdir() if p.name.startswith(f"{name}.")]
-
-
 @pytest.mark.parametrize("names", ["nodateext", "dateext"])
 def test_create(place: Place, write: Callable[..., Writer], names: str):
     """The writer goes on in the renamed file until it is told to reopen: late lines."""
@@ -222,7 +218,8 @@ def test_logrotate_on_the_output(place: Place, write: Callable[..., Writer], way
 
 def outputs(place: Place) -> list[str]:
     """merged.log.4, ... merged.log.1, merged.log: the oldest first."""
-    numbers = [int(name.rpartition(".")[2]) for name in rotated(place, "merged.log")]
+    suffixes = [p.name.rpartition(".")[2] for p in place.folder.glob("merged.log.*")]
+    numbers = [int(suffix) for suffix in suffixes if suffix.isdigit()]
     return [*(f"merged.log.{n}" for n in sorted(numbers, reverse=True)), "merged.log"]
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -183,8 +184,19 @@ def test_standard_output_by_its_device_s_name(place: Place):
     place.write("a.log", b"1\n")
     done = place.run("--once", "a.log", "-o", "/dev/stdout")
     assert (done.code, done.out, done.err) == (0, b"1\n", "")
-    done = place.shell("$tailmerge --once a.log -o /dev/stdout > merged.log")
+    done = place.shell("$tailmerge --once --no-state a.log -o /dev/stdout > merged.log")
     assert (done.code, done.err, place.read()) == (0, "", b"1\n")
+
+
+def test_no_state_is_left_in_the_folder_of_a_device(place: Place):
+    """/dev/stdout may lead to a regular file; its name is a device's all the same."""
+    place.write("a.log", b"1\n")
+    state = Path("/dev/stdout.tailmerge")
+    try:
+        place.shell("$tailmerge --once a.log -o /dev/stdout > merged.log")
+        assert not state.exists()
+    finally:
+        state.unlink(missing_ok=True)
 
 
 def test_a_named_pipe_is_an_output(place: Place):

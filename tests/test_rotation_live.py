@@ -194,7 +194,7 @@ def test_a_half_line_in_a_rotated_file_is_written_by_a_run_that_ends_by_itself(
     place: Place, log: Log
 ):
     other = place.start_other(["sleep", "60"])
-    live = follow(place, log, *SOON, "-v", "--pid", str(other.pid))
+    live = follow(place, log, *SOON, "-v", "--no-state", "--pid", str(other.pid))
     half = log.write_half()
     log.rename("a.log.1")
     live.says("no longer held open")
@@ -205,7 +205,7 @@ def test_a_half_line_in_a_rotated_file_is_written_by_a_run_that_ends_by_itself(
 
 
 def test_a_half_line_in_a_rotated_file_is_said_at_a_signal(place: Place, log: Log):
-    live = follow(place, log, *SOON, "-v")
+    live = follow(place, log, *SOON, "-v", "--no-state")
     log.write_half()
     log.rename("a.log.1")
     live.says("no longer held open")

@@ -160,7 +160,7 @@ def test_a_shell_sees_130_after_an_interrupt(place: Place):
 def test_an_unfinished_last_line_is_left_out_at_a_signal_and_said(place: Place):
     place.write("a.log", b"a\nhalf")
     place.write("b.log", b"")
-    live = place.start("a.log", "b.log", "-o", "merged.log")
+    live = place.start("a.log", "b.log", "-o", "merged.log", "--no-state")
     place.settles("b.log")
     assert ends_at_once(live, signal.SIGTERM) == 0
     assert place.without_marks() == b"a\n"
@@ -183,7 +183,7 @@ def test_pid_ends_when_the_process_is_gone_and_its_last_lines_are_merged(place: 
     place.write("a.log", b"a\n")
     script = "read go; for i in 1 2 3 4 5; do echo $i >> a.log; done; printf half >> a.log"
     other = place.start_other(["bash", "-c", script], stdin=subprocess.PIPE)
-    live = place.follow("a.log", "--pid", str(other.pid), expected=b"a\n")
+    live = place.follow("a.log", "--no-state", "--pid", str(other.pid), expected=b"a\n")
     other.stdin.close()  # it is never waited for: a zombie is gone, too
     assert live.ends(AT_ONCE) == 0, live.err
     assert place.read() == b"a\n1\n2\n3\n4\n5\nhalf\n"
@@ -240,7 +240,9 @@ def test_pid_takes_what_is_in_the_pipe_of_standard_input(place: Place, pipe: tup
     os.write(writing, lines)
     other = place.start_other(["true"])
     other.wait()
-    live = place.start("-", "-o", "merged.log", "--pid", str(other.pid), stdin=reading)
+    live = place.start(
+        "-", "-o", "merged.log", "--no-state", "--pid", str(other.pid), stdin=reading
+    )
     assert live.ends(AT_ONCE) == 0, live.err
     assert place.read() == lines + b"\n", f"{len(place.read())} of {len(lines)} bytes came"
 
