@@ -15,12 +15,13 @@ from typing import BinaryIO, Protocol
 
 from tailmerge.ending import Ending
 from tailmerge.generation import Look, News
-from tailmerge.handles import Duplicate, HandleTail, Relay, WriteFunction
+from tailmerge.handles import Duplicate, HandleTail, Relay, WriteFunction, close_unread
 from tailmerge.lane import Lane
 from tailmerge.report import Report
 from tailmerge.series import RECHECK_SECONDS, Series
 from tailmerge.source import Refused, Rewritten, Source
 from tailmerge.stream import NEWCOMER_SECONDS, InputStream, PipeStream
+from tailmerge.system import System
 from tailmerge.watch import Watch
 from tailmerge.writer import Progress, WriteThread
 
@@ -67,12 +68,16 @@ async def tail_async(handle: BinaryIO | Tail, interval: float, write_func: Write
         return
     duplicate = Duplicate(handle)
     owner = getattr(write_func, "__self__", None)
+    system = (owner.system if isinstance(owner, WriteThread) else None) or System()
     if isinstance(owner, WriteThread):
-        await HandleTail(duplicate, interval, owner.forward, owner, Ending()).run()
+        await HandleTail(duplicate, interval, owner, owner, Ending(), system).run()
         return
-    async with Lane("tailmerge-reader") as lane:
-        relay = Relay(lane, write_func)
-        await HandleTail(duplicate, interval, relay.forward, lane, Ending()).run()
+    try:
+        async with Lane("tailmerge-reader") as lane:
+            relay = Relay(lane, write_func)
+            await HandleTail(duplicate, interval, relay, lane, Ending(), system).run()
+    finally:
+        await close_unread([duplicate], system)  # the lane was cancelled before it began
 
 
 class SeriesTail:

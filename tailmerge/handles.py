@@ -1,20 +1,39 @@
-"""Handles that a caller opened: followed until they are closed, then read to their end."""
+"""Handles that a caller opened: followed until they are closed, then read to their end.
+
+A handle is read through a duplicate of its descriptor, which is closed whatever happens:
+by the thread that reads it, or, where none ever did, by `close_unread`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from tailmerge.ending import Ending
-from tailmerge.lane import Lane
-from tailmerge.source import BUFFER, Rewritten, Source
-from tailmerge.system import System, identity
+from tailmerge.lane import Lane, LaneStopped
+from tailmerge.report import Report
+from tailmerge.source import BUFFER, Chunk, Refused, Rewritten, Source, Torn
+from tailmerge.system import Identity, System, identity
 from tailmerge.writer import Progress
 
 WriteFunction = Callable[[bytes], Awaitable[Any]]
+
+RETRY_SECONDS = 1.0
+"""How long a handle that could not be read is left alone."""
+
+
+class Reader(Protocol):
+    """Who reads a handle's source and forwards its lines: a WriteThread, or a Relay."""
+
+    async def forward(
+        self, source: Source, until: int | None = None, *, last: bool = False
+    ) -> Progress: ...
+
+    async def close_source(self, source: Source) -> None:
+        """On the loop of the lane that reads; the others are the caller's."""
 
 
 class Duplicate:
@@ -27,12 +46,51 @@ class Duplicate:
     def __init__(self, handle: BinaryIO) -> None:
         self.handle = handle
         self.name = str(getattr(handle, "name", "handle"))
+        self.offset = handle.tell()  # first: a pipe has none, and nothing is to be closed yet
         self.fd = os.dup(handle.fileno())
-        self.offset = handle.tell()
+        self.taken = False
+        """Somebody reads it, and will close it."""
+        self._source: Source | None = None
 
     def open(self, system: System) -> Source:
         status = system.fstat(self.fd)
-        return Source(system, self.fd, self.name, identity(status), self.offset)
+        self._source = Source(system, self.fd, self.name, identity(status), self.offset)
+        return self._source
+
+    def close(self, system: System) -> None:
+        """Close what was never read."""
+        system.close(self.fd)
+
+    async def close_read(self, reader: Reader, system: System) -> None:
+        """Close it on the lane that reads; runs there behind `open`, if that was ever sent."""
+        if self._source:
+            await reader.close_source(self._source)
+        else:
+            self.close(system)
+
+
+async def duplicate_all(handles: Iterable[BinaryIO], system: System) -> list[Duplicate]:
+    """A duplicate of each; where one cannot be had none is left open."""
+    duplicates: list[Duplicate] = []
+    try:
+        for handle in handles:
+            duplicates.append(Duplicate(handle))
+    except BaseException:
+        await close_unread(duplicates, system)
+        raise
+    return duplicates
+
+
+async def close_unread(duplicates: Iterable[Duplicate], system: System) -> None:
+    """Close, off the loop, the duplicates that nobody came to read."""
+
+    def close() -> None:
+        for duplicate in unread:
+            duplicate.close(system)
+
+    unread = [duplicate for duplicate in duplicates if not duplicate.taken]
+    if unread:
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, close))
 
 
 @dataclass(slots=True)
@@ -41,34 +99,101 @@ class HandleTail:
 
     duplicate: Duplicate
     interval: float
-    forward: Callable[..., Awaitable[Progress]]
+    reader: Reader
     lane: Lane
+    """Where the reader reads."""
     ending: Ending
+    system: System
+    report: Report | None = None
+    """Who is told of what cannot be read; None: it is raised."""
     note: Callable[[Progress], None] = field(default=lambda progress: None)
     once: bool = False
+    outputs: Callable[[], Iterable[Identity]] = field(default=tuple)
+    """The files that are the output: a handle of one is not read."""
 
     async def run(self) -> None:
-        source = await self.lane.call(self.duplicate.open, System())
+        duplicate = self.duplicate
+        duplicate.taken = True
         try:
-            while not self.ending.stopped:
-                # Asked before the reading: what was written before the close is read.
-                over = self.duplicate.handle.closed or self.ending.has_come or self.once
-                more = await self._forward(source, last=over)
-                if over and not more:
-                    return
-                if not more:
-                    await self.ending.wait(self.interval)
+            source = await self._open()
+            if source:
+                await self._follow(source)
         finally:
-            await asyncio.shield(self.lane.call(source.close))
+            try:
+                self.lane.post(duplicate.close_read, self.reader, self.system)
+            except LaneStopped:  # nobody reads it any more
+                duplicate.taken = False
+                await close_unread([duplicate], self.system)
 
-    async def _forward(self, source: Source, last: bool) -> bool:
+    async def _open(self) -> Source | None:
         try:
-            progress = await self.forward(source, last=last)
+            source = await self.lane.call(self.duplicate.open, self.system)
+        except OSError as error:
+            self._tell(error)
+            return None
+        if source.identity in self.outputs():
+            if self.report:
+                self.report.output_skipped(self.duplicate.name)
+            return None
+        return source
+
+    async def _follow(self, source: Source) -> None:
+        until = await self.lane.call(source.size) if self.once else None
+        failed = False
+        while not self.ending.stopped:
+            # Asked before the reading: what was written before the close is read.
+            over = self.duplicate.handle.closed or self.ending.has_come or self.once
+            try:
+                more = await self._forward(source, until, last=over)
+            except Refused as refused:
+                self._refuse(refused)
+                return
+            except OSError as error:
+                self._tell(error)
+                failed = True
+                if over or await self.ending.wait(RETRY_SECONDS):
+                    return
+                continue
+            if failed and self.report:
+                self.report.input_works(self.duplicate.name)
+            failed = False
+            if over and not more:
+                return
+            if not more:
+                await self.ending.wait(self.interval)
+
+    async def _forward(self, source: Source, until: int | None, last: bool) -> bool:
+        try:
+            progress = await self.reader.forward(source, until, last=last)
         except Rewritten:
-            await self.lane.call(source.start_at, 0)
+            await self.lane.call(_start_over, source)
+            if self.report:
+                self.report.input_rewritten(self.duplicate.name)
             return True
         self.note(progress)
+        if self.report and progress.hole:
+            self.report.hole_skipped(self.duplicate.name, progress.hole)
+        if self.report and progress.torn:
+            self.report.line_torn(self.duplicate.name)
         return progress.more
+
+    def _tell(self, error: OSError) -> None:
+        if not self.report:
+            raise error
+        self.report.input_unreadable(self.duplicate.name, error)
+
+    def _refuse(self, refused: Refused) -> None:
+        name = self.duplicate.name
+        if not self.report:
+            raise ValueError(f"{name}: is {refused.encoding}, its lines are not made of bytes")
+        self.report.input_refused(name, refused.encoding)
+
+
+def _start_over(source: Source) -> None:
+    """Truncated or rewritten: its unfinished line can have no end any more."""
+    orphan = source.orphan + source.fragment
+    source.start_at(0, cut_from=source.offset)
+    source.orphan = orphan
 
 
 class Relay:
@@ -82,26 +207,49 @@ class Relay:
     async def forward(
         self, source: Source, until: int | None = None, *, last: bool = False
     ) -> Progress:
-        """Hand the next whole lines over; a long line is held in memory."""
-        lines, end, more = await self._lane.call(self._read, source, until, last)
+        """Hand the next whole lines over; a long line is held in memory.
+
+        The source is behind them before they are handed over: whatever happens to the file
+        meanwhile, what it is known by was read together with them.
+        """
+        start = source.offset
+        lines, more = await self._lane.call(self._read, source, until, last)
         if lines:
             await self._write(lines)
-            await self._lane.call(source.advance_to, end)
-        return Progress(len(lines), more, 0)
+        return Progress(source.offset - start, more, source.rest - source.offset)
 
-    def _read(self, source: Source, until: int | None, last: bool) -> tuple[bytes, int, bool]:
+    async def close_source(self, source: Source) -> None:
+        source.close()
+
+    def _read(self, source: Source, until: int | None, last: bool) -> tuple[bytes, bool]:
+        if source.orphan:
+            orphan, source.orphan = source.orphan + b"\n", b""
+            return orphan, True
         chunk = source.read(self._buffer, until)
         if chunk.cut > chunk.begin:
-            lines = bytes(memoryview(self._buffer)[chunk.begin : chunk.cut])
-            return lines, source.offset + len(lines), not chunk.at_end or last
+            return self._take(source, chunk), not chunk.at_end or last
         end: int | None = None
         at_end = chunk.at_end
         while end is None and not at_end:
             end, at_end = source.find_long_end(self._buffer, until)
-        if end is None and not last:
-            return b"", source.offset, False
-        stop = source.rest if end is None else end
-        lines = b"".join(bytes(piece) for piece in source.pieces(self._buffer, source.offset, stop))
-        if lines and end is None:
-            lines += b"\n"
-        return lines, stop, end is not None
+        if end is not None:
+            return self._take_line(source, end, b""), True
+        if last and source.rest > source.offset:
+            return self._take_line(source, source.rest, b"\n"), False
+        return b"", False
+
+    def _take(self, source: Source, chunk: Chunk) -> bytes:
+        source.advance(self._buffer, chunk)
+        return bytes(memoryview(self._buffer)[chunk.begin : chunk.cut])
+
+    def _take_line(self, source: Source, end: int, added: bytes) -> bytes:
+        """A line that was found whole; nothing where its file was cut since."""
+        start = source.offset
+        try:
+            pieces = source.pieces(self._buffer, start, end)
+            line = b"".join(bytes(piece) for piece in pieces)
+            source.advance_to(end)
+        except Torn:
+            source.scanned = start
+            return b""
+        return line + added

@@ -134,10 +134,9 @@ class Lane(threading.Thread):
                 await asyncio.wait([future])  # its loop has ended: so has all that was sent
                 break
             pinged = asyncio.ensure_future(answer.wait())
+            either: list[asyncio.Future[Any]] = [future, pinged]
             try:
-                await asyncio.wait(
-                    [future, pinged], timeout=self.join_seconds, return_when=FIRST_COMPLETED
-                )
+                await asyncio.wait(either, timeout=self.join_seconds, return_when=FIRST_COMPLETED)
             finally:
                 pinged.cancel()
             if not (future.done() or answer.is_set()):

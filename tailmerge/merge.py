@@ -20,7 +20,7 @@ from tailmerge.follow import (
     tail_async,
 )
 from tailmerge.generation import News
-from tailmerge.handles import Duplicate, HandleTail
+from tailmerge.handles import Duplicate, HandleTail, close_unread, duplicate_all
 from tailmerge.lane import Lane
 from tailmerge.output import find_audience
 from tailmerge.registry import Registry
@@ -91,30 +91,34 @@ async def run_fully_async(
         OutputError: the output cannot be opened or written.
         ReaderGone: nobody reads the output any more.
     """
+    system = system or System()
+    binary = [h for h in handles if not isinstance(h, str | os.PathLike)]
+    duplicates = await duplicate_all(binary, system)
     voice = None
-    if report is None:
-        voice = Voice(logging.getLogger("tailmerge").warning)
-        await voice.open()
-        report = Report(voice.say, once=once)
-    run = _Run(
-        names=[os.fspath(h) for h in handles if isinstance(h, str | os.PathLike)],
-        duplicates=[Duplicate(h) for h in handles if not isinstance(h, str | os.PathLike)],
-        interval=interval,
-        output_path=os.fspath(output_path),
-        once=once,
-        lines=lines,
-        pid=pid,
-        until_idle=until_idle,
-        rotate_wait=rotate_wait,
-        overwrite=overwrite,
-        state_path=os.fspath(state_path) if state_path is not None else None,
-        report=report,
-        stop=stop or asyncio.Event(),
-        system=system or System(),
-    )
     try:
+        if report is None:
+            voice = Voice(logging.getLogger("tailmerge").warning)
+            await voice.open()
+            report = Report(voice.say, once=once)
+        run = _Run(
+            names=[os.fspath(h) for h in handles if isinstance(h, str | os.PathLike)],
+            duplicates=duplicates,
+            interval=interval,
+            output_path=os.fspath(output_path),
+            once=once,
+            lines=lines,
+            pid=pid,
+            until_idle=until_idle,
+            rotate_wait=rotate_wait,
+            overwrite=overwrite,
+            state_path=os.fspath(state_path) if state_path is not None else None,
+            report=report,
+            stop=stop or asyncio.Event(),
+            system=system,
+        )
         await run.run()
     finally:
+        await close_unread(duplicates, system)
         if voice:
             await voice.close()
 
@@ -228,11 +232,14 @@ class _Run:
                 HandleTail(
                     duplicate,
                     self.interval,
-                    output.forward,
+                    output,
                     output,
                     ending,
+                    self.system,
+                    self.report,
                     note=around.note,
                     once=self.once,
+                    outputs=lambda: self.registry.outputs,
                 )
                 for duplicate in self.duplicates
             ]

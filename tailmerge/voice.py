@@ -43,6 +43,8 @@ class Voice:
 
     async def close(self) -> None:
         """Wait for the last words, at most `LAST_WORDS_SECONDS`."""
+        if self._thread.ident is None:
+            return  # the start was cancelled: nobody speaks
         self._queue.put(None)
         wait = self._thread.join
         await asyncio.get_running_loop().run_in_executor(None, wait, LAST_WORDS_SECONDS)
