@@ -7,10 +7,12 @@
 Where things are, from the top; each module imports only from below its own line:
 
     cli        words and environment in, exit code out; signals
+    status     where each input stands
     merge      wires one run together and decides when it is over
     follow     the life of one input: what is forwarded when
     handles    a caller's handle: followed until it is closed
     watch      who has news
+    own        what is ours and never an input: the output, its state, its copies
     discover   names and patterns to inputs
     writer     the thread that owns the files: reads, cuts, appends
     ledger     the state of a run: what the journal is told, and when

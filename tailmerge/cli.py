@@ -18,7 +18,9 @@ import click
 
 from tailmerge.journal import default_state
 from tailmerge.merge import run_fully_async
-from tailmerge.report import ReaderGone, Report, TailmergeError
+from tailmerge.report import ReaderGone, Report, TailmergeError, cannot_print
+from tailmerge.status import describe
+from tailmerge.system import System
 from tailmerge.voice import Voice
 
 STOPS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
@@ -26,13 +28,15 @@ STOPS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 EPILOG = """\b
 Examples:
   tailmerge a.log b.log -o merged.log            follow, until stopped
-  tailmerge --once '/var/log/app/*.log' -o m.log merge what is there, then exit
+  tailmerge --once '/var/log/app/*.log' -o m.log merge what is new, then exit
   tailmerge -n 0 a.log b.log | grep ERROR        what comes from now on
+  tailmerge --status -o merged.log               how far each input is merged
 
 \b
 Each option can be set in the environment: TAILMERGE_INTERVAL=1.
 Exit codes: 0 done or stopped when asked, 1 some input could not be read,
-2 usage, 3 the output could not be written.
+2 usage, 3 the output or the state could not be opened or written,
+4 another tailmerge has this output.
 """
 
 
@@ -74,8 +78,8 @@ def _seconds(_: click.Context, option: click.Parameter, value: float | None) -> 
     "--lines",
     metavar="N",
     type=click.IntRange(min=0),
-    help="Begin with the last N whole lines of the files that are there; 0 is only what comes"
-    " from now on.  [default: all]",
+    help="At the very first run (without a state, at each) begin with the last N whole lines of"
+    " the files that are there; 0 is only what comes from now on.  [default: all]",
 )
 @click.option(
     "--pid",
@@ -91,7 +95,9 @@ def _seconds(_: click.Context, option: click.Parameter, value: float | None) -> 
     help="Also stop once nothing new came for so long.",
 )
 @click.option(
-    "--overwrite", is_flag=True, help="Start over: empty the output first.  [default: append]"
+    "--overwrite",
+    is_flag=True,
+    help="Start over: empty the output and forget its positions.  [default: append, resume]",
 )
 @click.option(
     "--rotate-wait",
@@ -107,7 +113,10 @@ def _seconds(_: click.Context, option: click.Parameter, value: float | None) -> 
     help="Where positions are kept.  [default: OUTPUT.tailmerge for a regular file]",
 )
 @click.option("--no-state", is_flag=True, help="Keep no positions: each run begins anew.")
-@click.option("-q", "--quiet", is_flag=True, help="Say only what makes the exit code 1 to 3.")
+@click.option(
+    "--status", is_flag=True, help="With -o or --state: print where each input stands, and exit."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Say only what makes the exit code 1 to 4.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more on standard error.")
 @click.option(
     "--debug",
@@ -116,37 +125,71 @@ def _seconds(_: click.Context, option: click.Parameter, value: float | None) -> 
 )
 @click.version_option(package_name="tailmerge", message="%(prog)s %(version)s")
 def command(
-    inputs: tuple[str, ...], quiet: bool, verbose: bool, debug: bool, **options: Any
-) -> int:
+    inputs: tuple[str, ...], status: bool, quiet: bool, verbose: bool, debug: bool, **options: Any
+) -> Callable[[], int]:
     """Merge growing log files into one: every line once, whole and in order.
 
     INPUT is a file, a quoted glob pattern, a named pipe, or - for standard input. Files
     may be missing at the start and are followed through rotation.
     """
+    output, state = options["output"], options.pop("state")
+    _check_contradictions(options, state, status, quiet, verbose)
+    if status:
+        expected = None if output == "-" else output
+        return lambda: _show_status(state or default_state(output), expected)
     if not inputs:
         raise click.UsageError(
             "no inputs: name at least one file, pattern, or - for standard input"
         )
     if "" in inputs:
         raise click.UsageError("an empty input: name a file, pattern, or - for standard input")
-    if options["overwrite"] and options["output"] == "-":
-        raise click.UsageError("--overwrite needs an output file: name it with -o")
+    if not options.pop("no_state"):
+        options["state_path"] = state or _choose_state(output)
+
+    def run() -> int:
+        _allow_many_files()
+        return asyncio.run(_run(inputs, quiet, verbose, **options), debug=debug)
+
+    return run
+
+
+def _check_contradictions(
+    options: dict[str, Any], state: str | None, status: bool, quiet: bool, verbose: bool
+) -> None:
     if quiet and verbose:
         raise click.UsageError("-q and -v contradict each other: give one of them")
-    options["state_path"] = _choose_state(options)
-    _allow_many_files()
-    return asyncio.run(_run(inputs, quiet, verbose, **options), debug=debug)
-
-
-def _choose_state(options: dict[str, Any]) -> str | None:
-    state, none, output = options.pop("state"), options.pop("no_state"), options["output"]
-    if state is not None and none:
+    if state is not None and options["no_state"]:
         raise click.UsageError("--state and --no-state contradict each other: give one of them")
-    if state is not None or none:
-        return None if none else str(state)
+    if state == "":
+        raise click.UsageError("an empty --state: name a file for the positions")
+    if status and options["overwrite"]:
+        raise click.UsageError("--status only looks and --overwrite does not: give one of them")
+    if status and options["no_state"]:
+        raise click.UsageError("--status shows a state and --no-state keeps none: give one of them")
+    if options["output"] != "-":
+        return
+    if status and state is None:
+        raise click.UsageError("--status needs an output file or a state: name it with -o")
+    if state is not None and not status:
+        raise click.UsageError("--state needs an output file: name it with -o")
+    if options["overwrite"]:
+        raise click.UsageError("--overwrite needs an output file: name it with -o")
+
+
+def _choose_state(output: str) -> str | None:
+    """A regular file, be it not there yet, has a state beside it; a pipe or a device none."""
     if output == "-" or (os.path.exists(output) and not os.path.isfile(output)):
         return None
     return default_state(output)
+
+
+def _show_status(state: str, output: str | None, system: System | None = None) -> int:
+    try:
+        text = describe(state, output, system or System())
+    except TailmergeError as error:
+        _say(str(error))
+        return error.exit_code
+    return int(_guard(lambda: click.echo(text, nl=False)))
 
 
 async def _run(
@@ -216,15 +259,38 @@ def _allow_many_files() -> None:
         pass  # some systems count "unlimited" otherwise; then the soft limit holds
 
 
+def _open_closed_streams() -> None:
+    """Take the numbers of closed standard streams, so that no file of ours gets one.
+
+    /dev/null is opened the wrong way round: using such a stream fails as a closed one does.
+    """
+    for fd, flags in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_RDONLY)):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, flags)  # the lowest number that is free: this one
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+
+
 def main() -> NoReturn:
     """The entry point: exits, or ends as killed by a signal."""
-    _exit(_guard(lambda: command.main(prog_name="tailmerge", standalone_mode=False)))
-
-
-def _guard(run: Callable[[], Any]) -> int:
-    """Run the command; its errors become one line and an exit code."""
+    _open_closed_streams()
+    run = _guard(lambda: command.main(prog_name="tailmerge", standalone_mode=False))
     try:
-        code = run()
+        code = run() if callable(run) else int(run)
+    except KeyboardInterrupt:  # before we listen
+        code = -signal.SIGINT
+    _exit(code)
+
+
+def _guard(act: Callable[[], Any]) -> Any:
+    """Read the words, or print; what goes wrong there becomes one line and an exit code.
+
+    Returns what `act` returns, 0 for nothing.
+    """
+    try:
+        return act() or 0
     except click.UsageError as error:
         _say(f"{error.format_message()}  (try: tailmerge --help)")
         return 2
@@ -233,9 +299,11 @@ def _guard(run: Callable[[], Any]) -> int:
         return 2
     except (click.Abort, KeyboardInterrupt):
         return -signal.SIGINT
-    except BrokenPipeError:
-        return -signal.SIGPIPE  # --help | head -1
-    return code if isinstance(code, int) else 0
+    except (BrokenPipeError, SystemExit):
+        return -signal.SIGPIPE  # --help | head -1; click makes an exit of it
+    except OSError as error:
+        _say(str(cannot_print(error)))
+        return 3
 
 
 def _exit(code: int) -> NoReturn:

@@ -10,7 +10,7 @@ import enum
 import glob
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tailmerge.rotation import rotated_forms
@@ -113,22 +113,26 @@ def _kind(name: str, status: os.stat_result) -> Kind:
     return Kind.STREAM
 
 
-def group_rotated(names: Sequence[str]) -> dict[str, list[str]]:
-    """Which of these names are rotated forms of another one of them.
+def group_rotated(absolute: Mapping[str, str]) -> dict[str, list[str]]:
+    """Which names are rotated forms of another one of them, however their folders are spelled.
 
-    Returns a list of rotated names for each name that is an input of its own.
+    `absolute` has, for each name as it was given, the same made absolute. Returns, for each
+    name that is an input of its own, its rotated forms in its own spelling of the folder.
     """
-    groups: dict[str, list[str]] = {}
-    known = set(names)
+    first = {absolute[name]: name for name in reversed(list(absolute))}
     belongs: dict[str, str] = {}
-    for name in sorted(known, key=len):
-        folder, base = os.path.split(name)
+    for path in sorted(first, key=len):
+        folder, base = os.path.split(path)
         roots = [os.path.join(folder, form.base) for form in rotated_forms(base)]
-        root = next((r for r in roots if r in known and r not in belongs), None)
-        if root is not None and root != name:
-            belongs[name] = root
-    for name in names:
-        groups.setdefault(belongs.get(name, name), [])
-        if name in belongs:
-            groups[belongs[name]].append(name)
+        root = next((r for r in roots if r in first and r not in belongs), None)
+        if root is not None and root != path:
+            belongs[path] = root
+    groups: dict[str, list[str]] = {}
+    for name, path in absolute.items():
+        if path not in belongs:
+            groups.setdefault(name, [])
+            continue
+        root = first[belongs[path]]
+        form = os.path.join(os.path.dirname(root), os.path.basename(path))
+        groups.setdefault(root, []).append(form)
     return groups

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from tailmerge.discover import STDIN, Discovery, Found, Kind, discover, group_rotated, is_pattern
+from tailmerge.discover import STDIN, Discovery, Found, Kind, group_rotated, is_pattern
 from tailmerge.ending import Ending
 from tailmerge.follow import (
     SeriesTail,
@@ -23,11 +23,12 @@ from tailmerge.generation import News
 from tailmerge.handles import Duplicate, HandleTail, close_unread, duplicate_all
 from tailmerge.lane import Lane
 from tailmerge.output import find_audience
+from tailmerge.own import Own
 from tailmerge.registry import Registry
 from tailmerge.report import (
-    ReaderGone,
     Report,
     TailmergeError,
+    choose_error,
     nothing_to_read,
     stopped_reading,
 )
@@ -35,7 +36,7 @@ from tailmerge.rotation import Folders, rotated_forms
 from tailmerge.series import Series
 from tailmerge.state import Entry
 from tailmerge.stream import BlockingStream, InputStream, PipeStream
-from tailmerge.system import Identity, System, identity, is_regular
+from tailmerge.system import Identity, System
 from tailmerge.voice import Voice
 from tailmerge.watch import LEAST_SECONDS, Watch
 from tailmerge.writer import WriteThread
@@ -145,7 +146,8 @@ class _Run:
     def __post_init__(self) -> None:
         self.began = time.time()
         self.registry = Registry()
-        self.folders = Folders(self.system)
+        self.folders = Folders(self.system, asyncio.get_running_loop().time)
+        self.own = Own(self.output_path, self.state_path, self.registry, self.system)
         self.series: dict[str, Series] = {}
         self.met: set[str] = set()
         """Names that are followed, or were skipped and spoken of."""
@@ -156,14 +158,13 @@ class _Run:
 
     async def run(self) -> None:
         async with self.lane as lane:
-            discovery = await lane.call(discover, self.names, self.system)
-            own = await lane.call(self._find_output)
+            discovery, own, readable = await lane.call(self._look_around)
             found = self._choose(discovery, own)
             if not (found or self.duplicates or discovery.unmatched):
                 raise nothing_to_read()
             async with WriteThread(
                 self.output_path,
-                audience=find_audience(f.status for f in found if f.status and f.kind is Kind.FILE),
+                audience=find_audience(readable),
                 overwrite=self.overwrite,
                 patience=PATIENCE_SECONDS if self.once else None,
                 report=self.report,
@@ -171,11 +172,12 @@ class _Run:
                 state_path=self.state_path,
             ) as output:
                 self.registry.outputs = await output.identities()
+                await output.call(lambda: self.own.listen(output.output))
                 self.known = await output.known(self.registry, self.series.values())
                 try:
                     await self._merge(output, found)
                 except* TailmergeError as group:
-                    raise _first(group) from None
+                    raise choose_error(group) from None
                 finally:
                     await output.call(self._close)
 
@@ -183,19 +185,22 @@ class _Run:
         for series in self.series.values():
             series.close()
 
-    def _find_output(self) -> Identity | None:
-        """The output as a file that could be among the inputs; None where it is none."""
-        try:
-            if self.output_path == STDIN:
-                status = self.system.fstat(1)
-            else:
-                status = self.system.stat(self.output_path)
-        except OSError:
-            return None
-        return identity(status) if is_regular(status) else None
+    def _look_around(self) -> tuple[Discovery, set[str], list[os.stat_result]]:
+        """What there is, the names of it that are ours, and who may read the inputs."""
+        self.own.look()
+        discovery, own = self.own.survey(self.names)
+        readable = [
+            f.status
+            for f in discovery.found
+            if f.status and f.name not in own and f.kind not in (Kind.DIRECTORY, Kind.SOCKET)
+        ]
+        fds = [duplicate.fd for duplicate in self.duplicates]
+        if STDIN in self.names and self.system.can_read(0):
+            fds.append(0)
+        return discovery, own, readable + [self.system.fstat(fd) for fd in fds]
 
-    def _choose(self, discovery: Discovery, own: Identity | None) -> list[Found]:
-        """What is to be read: neither the output nor directories, and no pipe twice.
+    def _choose(self, discovery: Discovery, own: set[str]) -> list[Found]:
+        """What is to be read: neither what is ours nor directories, and no pipe twice.
 
         A regular file with two names is found out when it is opened: either name may lead
         to another file later.
@@ -205,10 +210,10 @@ class _Run:
         for found in discovery.found:
             file = found.identity
             self.met.add(found.name)
-            if found.kind is Kind.DIRECTORY:
-                self.report.directory_skipped(found.name)
-            elif file is not None and file == own:
+            if found.name in own:
                 self.report.output_skipped(found.name)
+            elif found.kind is Kind.DIRECTORY:
+                self.report.directory_skipped(found.name)
             elif file is not None and file in pipes:
                 self.report.duplicate_skipped(found.name, pipes[file])
             else:
@@ -266,9 +271,10 @@ class _Run:
 
     async def _read_in_order(self, tails: list[Tail], around: Surroundings) -> None:
         """One-shot: all are looked at first, then read one after the other, as given."""
-        for tail in tails:
-            if isinstance(tail, SeriesTail):
-                await tail.prepare()
+        async with asyncio.TaskGroup() as looks:  # all asked at once: one listing a folder
+            for tail in tails:
+                if isinstance(tail, SeriesTail):
+                    looks.create_task(tail.prepare())
         for tail in tails:
             if not around.ending.stopped:
                 await tail_async(tail, self.interval, around.output.write)
@@ -277,8 +283,8 @@ class _Run:
         self, found: Iterable[Found], around: Surroundings, *, start: bool
     ) -> list[Tail]:
         files = {f.name: f for f in found if f.kind in SERIES_KINDS}
-        groups = group_rotated(list(files))
-        at_first = start and not self.known
+        groups = group_rotated({name: f.absolute for name, f in files.items()})
+        at_first = start and not (self.own.resumes and not self.overwrite)
         tails: list[Tail] = []
         for f in found:
             if f.name in groups:
@@ -295,6 +301,7 @@ class _Run:
                     name=f.absolute,
                 )
                 self.series[f.name] = series
+                self.report.given.setdefault(f.absolute, f.name)
                 tails.append(SeriesTail(series, around, named=not f.matched))
             elif f.kind is Kind.SOCKET:
                 self.report.input_special(f.name, f.kind.value)
@@ -307,6 +314,8 @@ class _Run:
             if found.kind is Kind.PIPE:
                 return PipeStream(found.name, self.system)
             if found.kind is Kind.STDIN:
+                if not self.system.can_read(0):
+                    raise OSError(None, "is closed, not read")
                 return BlockingStream(found.name, 0, self.system)
             fd = self.system.open(found.name, os.O_RDONLY)
             return BlockingStream(found.name, fd, self.system)
@@ -362,16 +371,19 @@ class _Run:
 
     async def _discover_again(self, around: Surroundings) -> None:
         patterns = [name for name in self.names if is_pattern(name)]
-        discovery = await self.lane.call(discover, patterns, self.system, frozenset(self.met))
+        outputs = await around.output.call(lambda: frozenset(self.registry.outputs))
+        discovery, own = await self.lane.call(
+            self.own.survey, patterns, frozenset(self.met), outputs
+        )
         fresh: list[Found] = []
         for found in discovery.found:
             self.met.add(found.name)
-            if series := self._rotated_from(found.name):
+            if found.name in own:
+                self.report.output_skipped(found.name)
+            elif series := self._rotated_from(found.name):
                 around.watch.tell(series, News.CHANGED)  # its content decides
             elif found.kind is Kind.DIRECTORY:
                 self.report.directory_skipped(found.name)
-            elif found.identity in self.registry.outputs:
-                self.report.output_skipped(found.name)
             elif found.kind is not Kind.MISSING:
                 fresh.append(found)
         for tail in self._make_tails(fresh, around, start=False):
@@ -384,16 +396,3 @@ class _Run:
         folder, base = os.path.split(name)
         roots = (os.path.join(folder, form.base) for form in rotated_forms(base))
         return next((self.series[root] for root in roots if root in self.series), None)
-
-
-def _first(group: BaseExceptionGroup[TailmergeError]) -> TailmergeError:
-    """Of all that went wrong at once, what is said: the reader's leaving before the rest."""
-    errors: list[TailmergeError] = []
-    pending: list[BaseException] = [group]
-    while pending:
-        error = pending.pop(0)
-        if isinstance(error, BaseExceptionGroup):
-            pending.extend(error.exceptions)
-        elif isinstance(error, TailmergeError):
-            errors.append(error)
-    return next((e for e in errors if isinstance(e, ReaderGone)), errors[0])

@@ -56,6 +56,19 @@ class ReaderGone(TailmergeError):
     """Nobody reads the standard output any more."""
 
 
+def choose_error(group: BaseExceptionGroup[TailmergeError]) -> TailmergeError:
+    """Of all that went wrong at once, what is said: the reader's leaving before the rest."""
+    errors: list[TailmergeError] = []
+    pending: list[BaseException] = [group]
+    while pending:
+        error = pending.pop(0)
+        if isinstance(error, BaseExceptionGroup):
+            pending.extend(error.exceptions)
+        elif isinstance(error, TailmergeError):
+            errors.append(error)
+    return next((e for e in errors if isinstance(e, ReaderGone)), errors[0])
+
+
 def show(name: str) -> str:
     """A file name as a message may hold it: quoted when odd, no control characters."""
     if not name:
@@ -69,7 +82,7 @@ def show(name: str) -> str:
 def explain(error: OSError) -> str:
     """An error of the system in a few lower-case words."""
     if error.errno is None:
-        return str(error)
+        return str(error.strerror or error)  # one of our own, in its own words
     return NAMED.get(error.errno) or os.strerror(error.errno).lower()
 
 
@@ -93,6 +106,8 @@ class Report:
         self._quiet = quiet
         self._verbose = verbose
         self._owed: dict[str, str] = {}
+        self.given: dict[str, str] = {}
+        """How an absolute name was given, so that it is shown as it was typed."""
 
     @property
     def owes(self) -> bool:
@@ -188,7 +203,8 @@ class Report:
         self._news(f"{show(name)}: is the output, skipped")
 
     def duplicate_skipped(self, name: str, other: str) -> None:
-        self._detail(f"{show(name)}: is the same file as {show(other)}, followed once")
+        other = show(self.given.get(other, other))
+        self._detail(f"{show(name)}: is the same file as {other}, followed once")
 
     # output
 
@@ -223,6 +239,18 @@ def cannot_open(name: str, error: OSError) -> OutputError:
     if error.errno == errno.EISDIR:
         return OutputError(f"{show(name)}: is a directory; name a file in it with -o")
     return OutputError(f"{show(name)}: {explain(error)}; name another output with -o")
+
+
+def closed_output() -> OutputError:
+    return OutputError("standard output: is closed; name an output with -o")
+
+
+def cannot_print(error: OSError) -> OutputError:
+    return OutputError(f"standard output: {explain(error)}")
+
+
+def state_needs_file(name: str) -> UsageProblem:
+    return UsageProblem(f"{show(name)}: is no regular file; --state needs an output file")
 
 
 def still_owes(name: str, reason: str) -> OutputOwes:

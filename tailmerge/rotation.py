@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tailmerge.system import System
@@ -74,16 +74,22 @@ def age_order(rotated: Rotated, modified: float) -> tuple[float, str, float, boo
 class Folders:
     """Listings of folders, grouped by what rotated from what; one listing serves many looks."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, clock: Callable[[], float] | None = None) -> None:
+        """`clock` tells when a listing is made; None: at the time it was asked for."""
         self._system = system
+        self._clock = clock
         self._listings: dict[str, tuple[float, dict[str, list[Rotated]]]] = {}
 
     def find_rotated(self, path: str, since: float) -> list[Rotated]:
-        """The rotated names beside `path`, in no order, listed not before the time `since`."""
+        """The rotated names beside `path`, in no order, listed not before the time `since`.
+
+        A listing that was begun after a look was asked for shows all that the look is for.
+        """
         folder, base = os.path.split(path)
         listed = self._listings.get(folder)
         if listed is None or listed[0] < since:
-            listed = self._listings[folder] = (since, self._list(folder))
+            begun = self._clock() if self._clock else since
+            listed = self._listings[folder] = (begun, self._list(folder))
         return listed[1].get(base, [])
 
     def _list(self, folder: str) -> dict[str, list[Rotated]]:

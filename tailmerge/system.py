@@ -62,6 +62,25 @@ class System:
     def absolute(self, path: str) -> str:
         return os.path.abspath(path)
 
+    def real(self, path: str) -> str:
+        """Where a name leads, every symbolic link followed; it need not be there."""
+        return os.path.realpath(path)
+
+    def can_read(self, fd: int) -> bool:
+        """Whether this descriptor is open, and for reading."""
+        return self._access(fd) in (os.O_RDONLY, os.O_RDWR)
+
+    def can_write(self, fd: int) -> bool:
+        """Whether this descriptor is open, and for writing."""
+        return self._access(fd) in (os.O_WRONLY, os.O_RDWR)
+
+    @staticmethod
+    def _access(fd: int) -> int | None:
+        try:
+            return fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE
+        except OSError:
+            return None  # closed
+
     def is_folder(self, path: str) -> bool:
         return os.path.isdir(path)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -134,23 +135,40 @@ def test_a_pattern_whose_matches_are_all_known_is_not_unmatched() -> None:
 # rotated forms among the inputs
 
 
+def groups_of(names: Sequence[str]) -> dict[str, list[str]]:
+    return group_rotated({name: os.path.abspath(name) for name in names})
+
+
+@pytest.mark.parametrize("spelling", ["./a.log", "{here}/a.log", "../{name}/a.log"])
+def test_rotated_forms_belong_however_their_folder_is_spelled(spelling: str) -> None:
+    """`tailmerge ./a.log a.log.1`: a.log.1 was an input of its own."""
+    here = Path.cwd()
+    live = spelling.format(here=here, name=here.name)
+    rotated = os.path.join(os.path.dirname(live), "a.log.1")
+    assert groups_of(["a.log.1", live]) == {live: [rotated]}
+
+
+def test_a_name_given_in_two_spellings_is_an_input_of_its_own_in_both() -> None:
+    assert set(groups_of(["a.log", "./a.log"])) == {"a.log", "./a.log"}
+
+
 def test_rotated_forms_belong_to_the_input_they_came_from() -> None:
-    assert group_rotated(["a.log.1", "a.log", "a.log.2.gz", "b.log"]) == {
+    assert groups_of(["a.log.1", "a.log", "a.log.2.gz", "b.log"]) == {
         "a.log": ["a.log.1", "a.log.2.gz"],
         "b.log": [],
     }
 
 
 def test_a_rotated_form_without_its_input_is_an_input() -> None:
-    assert group_rotated(["a.log.1", "b.log"]) == {"a.log.1": [], "b.log": []}
+    assert groups_of(["a.log.1", "b.log"]) == {"a.log.1": [], "b.log": []}
 
 
 def test_rotated_forms_in_another_folder_are_inputs() -> None:
-    assert set(group_rotated(["one/a.log", "two/a.log.1"])) == {"one/a.log", "two/a.log.1"}
+    assert set(groups_of(["one/a.log", "two/a.log.1"])) == {"one/a.log", "two/a.log.1"}
 
 
 def test_a_rotated_form_of_a_rotated_form_belongs_to_the_input() -> None:
-    groups = group_rotated(["a.log", "a.log.1", "a.log.1.1"])
+    groups = groups_of(["a.log", "a.log.1", "a.log.1.1"])
     assert set(groups) in ({"a.log"}, {"a.log", "a.log.1.1"})
     assert sorted(name for names in groups.values() for name in names) == sorted(
         {"a.log.1", "a.log.1.1"} - set(groups)
@@ -158,14 +176,14 @@ def test_a_rotated_form_of_a_rotated_form_belongs_to_the_input() -> None:
 
 
 def test_a_dated_form_before_the_suffix_belongs_too() -> None:
-    assert group_rotated(["app.log", "app-20261123.log", "app.1.log"]) == {
+    assert groups_of(["app.log", "app-20261123.log", "app.1.log"]) == {
         "app.log": ["app-20261123.log", "app.1.log"]
     }
 
 
 def test_every_name_is_in_exactly_one_group() -> None:
     names = ["a.log", "a.log.1", "a.1.log", "a.log-20261123", "a.log.bak", "a", "a.1"]
-    groups = group_rotated(names)
+    groups = groups_of(names)
     assert sorted([*groups, *(name for rotated in groups.values() for name in rotated)]) == sorted(
         names
     )

@@ -1,0 +1,207 @@
+"""What is ours: the output, its state and its own rotated copies, which are never inputs.
+
+A name is ours by where it leads, be the file there or not; a file by device and inode; a
+copy that rotation made of the output by its content, which the state tells of, and the
+output itself before each batch. It blocks: call it on a lane.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+
+from tailmerge.batch import Batch
+from tailmerge.discover import STDIN, Discovery, Found, Kind, discover
+from tailmerge.journal import KEPT_SUFFIX, default_state, read_state
+from tailmerge.named import Ahead, NamedFile
+from tailmerge.output import Output
+from tailmerge.recovery import edges_fit
+from tailmerge.registry import Registry
+from tailmerge.report import StateError, closed_output, state_needs_file
+from tailmerge.rotation import rotated_forms
+from tailmerge.source import Position, digest, fits, position_of
+from tailmerge.state import Record, State
+from tailmerge.system import Identity, System, identity, is_regular
+
+REMEMBERED = 20
+"""Beginnings of outputs that are remembered."""
+
+
+class Own:
+    """The files of one run that its inputs must not be."""
+
+    def __init__(
+        self, output_path: str, state_path: str | None, registry: Registry, system: System
+    ) -> None:
+        """Nothing is looked at yet."""
+        self._output_path = output_path
+        self._state_path = state_path
+        self._registry = registry
+        self._system = system
+        self._output = ""
+        """Where the output's name leads; empty for standard output."""
+        self._states: set[str] = set()
+        self._files: set[Identity] = set()
+        self._contents: list[Position] = []
+        """What was in the output before this run."""
+        self._inputs: list[Position] = []
+        """What earlier runs read."""
+        self._beginnings: tuple[Record, ...] = ()
+        """Batches that an output began with. Replaced, never changed: two threads have it."""
+        self._ahead: Ahead | None = None
+        self.resumes = False
+        """There is a state."""
+
+    def look(self) -> None:
+        """Look at the output and the state as they are before the run touches them.
+
+        Raises:
+            OutputError: standard output is the output, and closed.
+            UsageProblem: there is to be a state for what is no regular file.
+        """
+        if self._output_path == STDIN:
+            if not self._system.can_write(1):
+                raise closed_output()
+        else:
+            self._output = self._system.real(self._output_path)
+            states = {default_state(self._output_path), default_state(self._output)}
+            states |= {self._state_path} if self._state_path else set()
+            self._states = {self._place(state) for state in states}
+        mode = self._look_at_output()
+        if self._state_path:
+            if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                raise state_needs_file(self._output_path)
+            if state := self._read_state(self._state_path):
+                self._learn(state)
+        self._remember_content()
+
+    def _learn(self, state: State) -> None:
+        """What was the output, and what was an input, before this run."""
+        self.resumes = True
+        self._files.update(position.identity for position in state.past)
+        self._contents += state.past
+        if state.mark:
+            self._contents.append(state.mark.position)
+        self._inputs = [entry.position for entry in state.entries.values()]
+        self._beginnings = tuple(record for record in state.records if record.at == 0)
+
+    def _look_at_output(self) -> int:
+        """Remember which file it is, where it could be among the inputs; return its mode."""
+        try:
+            if self._output_path == STDIN:
+                status = self._system.fstat(1)
+            else:
+                status = self._system.stat(self._output_path)
+        except OSError:
+            return 0  # not there yet, or opening it will say why not
+        if is_regular(status) or stat.S_ISFIFO(status.st_mode):
+            self._files.add(identity(status))
+        return status.st_mode
+
+    def _read_state(self, path: str) -> State | None:
+        try:
+            return read_state(path, self._system)
+        except StateError:
+            return None  # there is none yet, or who takes it over says what is wrong with it
+
+    def _remember_content(self) -> None:
+        """What is in the output now: a copy that is made of it is known by that."""
+        if not self._output:
+            return
+        try:
+            fd = self._system.open(self._output, os.O_RDONLY | os.O_NONBLOCK)
+        except OSError:
+            return  # not there, or only to be written: then the state alone tells
+        try:
+            status = self._system.fstat(fd)
+            if is_regular(status):
+                position = position_of(self._system, fd, self._output, status.st_size)
+                self._contents.append(position)
+        finally:
+            self._system.close(fd)
+
+    # what the output tells before it acts, on the thread that owns the files
+
+    def listen(self, output: Output | None) -> None:
+        """Hear what the output begins with, each time that it is emptied or opened anew."""
+        if isinstance(output, NamedFile):
+            self._ahead, output.ahead = output.ahead, self
+
+    def announce(self, batch: Batch, at: int) -> None:
+        if self._ahead:
+            self._ahead.announce(batch, at)
+        if at == 0:
+            record = Record((), at, batch.length, digest(batch.first), digest(batch.last))
+            self._beginnings = (*self._beginnings, record)[-REMEMBERED:]
+
+    def reopened(self, before: Position, now: Position) -> None:
+        if self._ahead:
+            self._ahead.reopened(before, now)
+
+    # among the names
+
+    def survey(
+        self,
+        names: Iterable[str],
+        known: frozenset[str] = frozenset(),
+        outputs: frozenset[Identity] = frozenset(),
+    ) -> tuple[Discovery, set[str]]:
+        """What there is behind the names, but for `known` ones, and which of it is ours.
+
+        `outputs` are files that are or were the output.
+        """
+        self._files |= outputs
+        discovery = discover(names, self._system, known)
+        found = (file for file in discovery.found if file.kind is not Kind.STDIN)
+        return discovery, {file.name for file in found if self._is_ours(file)}
+
+    def _is_ours(self, found: Found) -> bool:
+        if found.identity in self._files:
+            return True
+        if not self._output:
+            return False
+        real = self._system.real(found.name)
+        if real == self._output or {real, self._place(found.name)} & self._state_names(real):
+            return True
+        return found.matched and found.kind is Kind.FILE and self._is_copy(found)
+
+    def _place(self, name: str) -> str:
+        """The name itself, a link not followed, in the folder where it really is."""
+        folder, base = os.path.split(name)
+        return os.path.join(self._system.real(folder or "."), base)
+
+    def _state_names(self, name: str) -> set[str]:
+        """The states, what stands beside them, and a new one of this name in the making."""
+        names = self._states | {state + KEPT_SUFFIX for state in self._states}
+        front, _, pid = name.removesuffix(".tmp").rpartition(".")
+        if name.endswith(".tmp") and pid.isdigit() and front in self._states:
+            names.add(name)
+        return names
+
+    def _is_copy(self, found: Found) -> bool:
+        """Whether rotation made this file of the output: by content, where the name allows."""
+        own = {os.path.basename(self._output), os.path.basename(self._output_path)}
+        if not own & {form.base for form in rotated_forms(os.path.basename(found.name))}:
+            return False
+        owner = found.identity and self._registry.owner(found.identity)
+        if owner and owner[1].source:
+            return False  # an input that is held open
+        try:
+            fd = self._system.open(found.name, os.O_RDONLY | os.O_NONBLOCK)
+        except OSError:
+            return False  # as an input it is tried again, and said
+        try:
+            known = [p for p in self._inputs if p.identity == found.identity]
+            is_input = any(fits(self._system, fd, position) for position in known)
+            return not is_input and self._has_been_output(fd)
+        finally:
+            self._system.close(fd)
+
+    def _has_been_output(self, fd: int) -> bool:
+        if any(p.offset and fits(self._system, fd, p) for p in self._contents):
+            return True
+        return any(
+            edges_fit(record, lambda length, offset: self._system.read_at(fd, length, offset))
+            for record in self._beginnings
+        )

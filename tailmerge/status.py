@@ -1,0 +1,144 @@
+"""Where each input stands: `--status`, which only looks.
+
+The state is read without a lock, and its positions are matched with the files that are
+there as the next run would match them. One row a file, a series' files under each other.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from tailmerge.candidates import Candidates
+from tailmerge.journal import read_state
+from tailmerge.match import Seen, match
+from tailmerge.recovery import edges_fit
+from tailmerge.report import others_state, show
+from tailmerge.rotation import Folders, age_order
+from tailmerge.source import Position
+from tailmerge.state import Entry, State
+from tailmerge.system import System, identity, is_regular
+
+GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One file of an input, and how far it is merged."""
+
+    path: str
+    offset: int
+    """Bytes merged."""
+    size: int | None
+    """Bytes there are now; None where the file is gone."""
+    known: int
+    """Its size when it was last seen, bytes."""
+
+    @property
+    def behind(self) -> int:
+        return max(0, (self.known if self.size is None else self.size) - self.offset)
+
+
+def describe(state_path: str, output_path: str | None, system: System) -> str:
+    """The table that is shown, with a newline behind each line.
+
+    `output_path` is the output that the state is expected to belong to, where one was named.
+
+    Raises:
+        StateError: there is no state, or it is damaged.
+        UsageProblem: it belongs to another output.
+    """
+    state = read_state(state_path, system)
+    output = state.mark.path if state.mark else ""
+    if output_path is not None and output and output != system.absolute(output_path):
+        raise others_state(state_path, output)
+    _settle(state, output, system)
+    series: dict[str, list[Entry]] = {}
+    for entry in state.entries.values():
+        series.setdefault(entry.series, []).append(entry)
+    folders = Folders(system)
+    rows = [("input", "offset", "size", "behind")]
+    for name, entries in series.items():
+        for file in _find_standing(name, entries, folders, system):
+            size = GONE if file.size is None else str(file.size)
+            rows.append((show(file.path), str(file.offset), size, str(file.behind)))
+    rows.append((f"output {show(output)}", "", _output_size(output, system), ""))
+    return "".join(_lay_out(rows))
+
+
+def _settle(state: State, output: str, system: System) -> None:
+    """The last batch counts where it is whole in the output."""
+    if not state.records:
+        return
+    record = state.records[-1]
+    try:
+        fd = system.open(output, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        whole = state.settled  # nothing to be seen: what the state says
+    else:
+        try:
+            whole = state.settled or edges_fit(record, lambda n, at: system.read_at(fd, n, at))
+        finally:
+            system.close(fd)
+    if whole:
+        state.advance(record)
+
+
+def _output_size(output: str, system: System) -> str:
+    try:
+        return str(system.stat(output).st_size)
+    except OSError:
+        return GONE
+
+
+def _find_standing(
+    name: str, entries: list[Entry], folders: Folders, system: System
+) -> Iterator[Standing]:
+    """The files of one series, oldest first; what is gone before what is there."""
+    there = list(_find_files(name, folders, system))
+    positions: list[tuple[Entry, Position]] = [(entry, entry.position) for entry in entries]
+    with Candidates(system, ()) as candidates:
+        matching = match(positions, there, [], candidates.fits, candidates.is_copy)
+    matched = {file.path: entry for entry, file in matching.pairs}
+    met = {entry.position.number for entry in matched.values()}
+    for entry in entries:
+        if entry.position.number not in met:
+            position = entry.position
+            yield Standing(position.path, position.offset, None, entry.size)
+    new = {file.path for file in matching.new}
+    for file in there:
+        if file.path in matched or file.path in new:
+            entry_of = matched.get(file.path)
+            offset = entry_of.position.offset if entry_of else 0
+            yield Standing(file.path, offset, file.size, file.size)
+
+
+def _find_files(name: str, folders: Folders, system: System) -> Iterator[Seen]:
+    """The plain files of a series, oldest first, the live one last."""
+    folder = os.path.dirname(name)
+    files = []
+    for form in folders.find_rotated(name, 0.0):
+        if not form.compressed and (seen := _see(os.path.join(folder, form.name), system, False)):
+            files.append((age_order(form, seen.modified), seen))
+    yield from (seen for _, seen in sorted(files, key=lambda pair: pair[0]))
+    if live := _see(name, system, True):
+        yield live
+
+
+def _see(path: str, system: System, live: bool) -> Seen | None:
+    try:
+        status = system.stat(path)
+    except OSError:
+        return None  # gone, or closed to us: its row says so
+    if not is_regular(status):
+        return None
+    return Seen(path, identity(status), status.st_size, status.st_mtime, live=live)
+
+
+def _lay_out(rows: Iterable[tuple[str, str, str, str]]) -> Iterator[str]:
+    rows = list(rows)
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    for row in rows:
+        numbers = (f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
+        yield "  ".join((f"{row[0]:<{widths[0]}}", *numbers)).rstrip() + "\n"
