@@ -237,27 +237,42 @@ class StreamTail:
         self._name = name
         self._open = open_stream
         self._around = around
+        self._stream: InputStream | None = None
 
     async def run(self) -> None:
+        try:
+            if stream := await self._open_stream():
+                interrupter = asyncio.create_task(self._interrupt(stream))
+                try:
+                    await self._pump(stream)
+                finally:
+                    interrupter.cancel()
+        finally:
+            self._around.output.post(self._close)
+
+    async def _open_stream(self) -> InputStream | None:
+        """Open it, once at least: what is in it is merged though the run is to end."""
         around = self._around
-        while not around.ending.has_come:
+        while not around.ending.stopped:
             try:
-                stream = await around.output.call(self._open)
+                stream = await around.output.call(self._open_here)
             except OSError as error:
                 around.report.input_unreadable(self._name, error)
                 if around.once or await around.ending.wait(RECHECK_SECONDS):
-                    return
+                    return None
             else:
                 around.report.input_works(self._name)
-                break
-        else:
-            return
-        interrupter = asyncio.create_task(self._interrupt(stream))
-        try:
-            await self._pump(stream)
-        finally:
-            interrupter.cancel()
-            await around.output.call(stream.close)
+                return stream
+        return None
+
+    def _open_here(self) -> InputStream:
+        self._stream = self._open()
+        return self._stream
+
+    async def _close(self) -> None:
+        """On the thread that owns the files, behind the opening though that was cancelled."""
+        if self._stream:
+            self._stream.close()
 
     async def _interrupt(self, stream: InputStream) -> None:
         await self._around.ending.wait()
@@ -265,21 +280,54 @@ class StreamTail:
 
     async def _pump(self, stream: InputStream) -> None:
         around = self._around
-        while not around.ending.stopped:
-            progress = await around.output.pump(stream)
-            around.note(progress)
-            if progress.more:
-                continue
-            if around.ending.has_come or not isinstance(stream, PipeStream):
+        while not around.ending.has_come:
+            progress = await self._pump_once(stream)
+            if progress is None:
+                if around.once or await around.ending.wait(RECHECK_SECONDS):
+                    break
+            elif not progress.more and not await self._goes_on(stream):
                 break
-            if around.once and (stream.has_met_writer or not await self._meet_writer(stream)):
-                break
-            await around.ending.wait(NEWCOMER_SECONDS / 2)
-        if around.ending.stopped:
-            if len(stream.carry):
-                around.report.line_left_out(self._name)
-        else:
+        await self._drain(stream)
+        if not around.ending.stopped:
             await around.output.pump_rest(stream)
+        elif len(stream.carry):
+            around.report.line_left_out(self._name)
+
+    async def _pump_once(self, stream: InputStream) -> Progress | None:
+        """None where it could not be read, which is said."""
+        around = self._around
+        try:
+            progress = await around.output.pump(stream)
+        except OSError as error:
+            around.report.input_unreadable(self._name, error)
+            return None
+        around.report.input_works(self._name)
+        around.note(progress)
+        return progress
+
+    async def _goes_on(self, stream: InputStream) -> bool:
+        """Whether anything may come though no writer is left, or the read was interrupted."""
+        around = self._around
+        if around.ending.has_come:
+            return True  # for what is there now
+        if not isinstance(stream, PipeStream):
+            return False
+        if around.once and (stream.has_met_writer or not await self._meet_writer(stream)):
+            return False
+        await around.ending.wait(NEWCOMER_SECONDS / 2)
+        return True
+
+    async def _drain(self, stream: InputStream) -> None:
+        """The run ends by itself: what is there now is merged, what comes later is not."""
+        ending = self._around.ending
+        if not ending.has_come or ending.stopped:
+            return
+        left = await self._around.output.call(stream.count_waiting)
+        while left > 0 and not ending.stopped:
+            progress = await self._pump_once(stream)
+            if progress is None or not progress.more:
+                return
+            left -= progress.moved
 
     async def _meet_writer(self, stream: PipeStream) -> bool:
         """A writer that waited for us to open the pipe is given a moment to come."""

@@ -318,7 +318,7 @@ class _Run:
                     raise OSError(None, "is closed, not read")
                 return BlockingStream(found.name, 0, self.system)
             fd = self.system.open(found.name, os.O_RDONLY)
-            return BlockingStream(found.name, fd, self.system)
+            return BlockingStream(found.name, fd, self.system, owned=True)
 
         return open_stream
 

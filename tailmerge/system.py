@@ -11,6 +11,8 @@ import fcntl
 import os
 import select
 import stat
+import sys
+import termios
 from collections.abc import Iterator
 
 Identity = tuple[int, int]
@@ -142,6 +144,34 @@ class System:
         poller = select.poll()
         poller.register(fd, 0)
         return not any(event & (select.POLLERR | select.POLLHUP) for _, event in poller.poll(0))
+
+    def is_writable(self, fd: int) -> bool:
+        """Whether a little can be written without waiting, or would fail at once."""
+        poller = select.poll()
+        poller.register(fd, select.POLLOUT)
+        return bool(poller.poll(0))
+
+    def wait_readable(self, fds: tuple[int, ...]) -> set[int]:
+        """Wait for as long as it takes; those from which a read would not wait."""
+        poller = select.poll()
+        for fd in fds:
+            poller.register(fd, select.POLLIN)
+        return {fd for fd, _ in poller.poll()}
+
+    def count_readable(self, fd: int) -> int:
+        """Bytes that can be read without waiting; 1 where the system does not count them."""
+        status = os.fstat(fd)
+        if is_regular(status):
+            return max(0, status.st_size - os.lseek(fd, 0, os.SEEK_CUR))
+        try:
+            answer = fcntl.ioctl(fd, termios.FIONREAD, bytes(4))
+        except OSError:
+            return 1
+        return int.from_bytes(answer, sys.byteorder)
+
+    def make_bell(self) -> tuple[int, int]:
+        """Two descriptors: the first can be read from as soon as the second is closed."""
+        return os.pipe()
 
     def is_running(self, pid: int) -> bool:
         """Whether this process lives; one that ended and was not waited for does not."""

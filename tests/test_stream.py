@@ -68,6 +68,29 @@ def test_a_long_line_is_not_kept_in_memory() -> None:
     list(take(carry))
 
 
+def test_a_long_line_stays_whole_where_the_temporary_folder_is_full() -> None:
+    """It had been read already: what the folder did not take was lost."""
+    data = os.urandom(3 * BLOCK)
+    carry = Carry()
+    carry.add(data[: 2 * BLOCK])
+
+    class Full:
+        def __init__(self, spool: object) -> None:
+            self._spool = spool
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._spool, name)
+
+        def write(self, data: bytes) -> int:
+            raise fault(errno.ENOSPC)
+
+    carry._spool = Full(carry._spool)  # type: ignore[assignment]
+    carry.add(data[2 * BLOCK : -5])
+    carry.add(data[-5:])
+    assert len(carry) == len(data)
+    assert b"".join(take(carry)) == data
+
+
 def test_the_file_of_a_long_line_has_no_name_and_is_closed() -> None:
     before = open_files()
     carry = Carry()
@@ -306,6 +329,21 @@ async def test_the_thread_that_reads_ends_with_its_stream(
     assert not stream._thread.is_alive()
 
 
+async def test_an_interrupted_read_takes_nothing_that_comes_later(
+    output: WriteThread, ends: list[int]
+) -> None:
+    """`(tailmerge -; cat)`: its thread still waited, took the next block, and it was lost."""
+    stream = await output.call(BlockingStream, "-", ends[0], System())
+    pumping = asyncio.create_task(output.pump(stream))
+    await output.call(int)
+    await output.call(stream.interrupt)
+    assert await pumping == Progress(0, False, 0)
+    await output.call(stream.close)
+    assert not stream._thread.is_alive()
+    os.write(ends[1], b"one\n")
+    assert os.read(ends[0], 10) == b"one\n"
+
+
 # the life of a stream
 
 
@@ -378,6 +416,7 @@ async def test_a_read_error_is_said_and_does_not_end_the_run(
     """A terminal that hangs up, a device that fails: the whole run died of it."""
     words, report = said()
     system = Faulty(read=[fault(errno.EIO)])
+    os.write(ends[1], b"one\n")
     await live(output, report, lambda: BlockingStream(PIPE, ends[0], system))
     assert system.spent
     assert len(words) == 1
