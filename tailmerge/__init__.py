@@ -31,6 +31,8 @@ Where things are, from the top; each module imports only from below its own line
     piped      an output that is a pipe, a terminal, a device
     output     what the two kinds of output share
     stream     pipes and standard input
+    packed     compressed files, decompressed
+    packed     compressed files, decompressed
     source     one open file: what it is, and how it is read
     batch      what goes out in one piece
     lines      whole lines: where one ends

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from typing import Self
 
 from tailmerge.match import Seen
-from tailmerge.source import HEAD, Position, Source, begins_with, fits, open_source
+from tailmerge.packed import open_any
+from tailmerge.source import Position, Source
 from tailmerge.system import Identity, System
 
 
@@ -41,7 +42,7 @@ class Candidates:
         """
         if source := self.open(file):
             return source
-        source = open_source(self._system, file.path)
+        source = open_any(self._system, file.path)
         if source.identity == file.identity:
             self._opened[file.path] = source
             return source
@@ -50,7 +51,7 @@ class Candidates:
 
     def _open(self, file: Seen) -> Source | None:
         try:
-            source = open_source(self._system, file.path)
+            source = open_any(self._system, file.path)
         except OSError:
             return None  # renamed since it was seen, or closed to us: must_open says which
         if source.identity == file.identity:
@@ -60,20 +61,14 @@ class Candidates:
 
     def fits(self, position: Position, file: Seen) -> bool:
         source = self.open(file)
-        return source is not None and fits(self._system, source.fd, position)
+        return source is not None and source.fits(position)
 
     def is_copy(self, file: Seen, other: Seen) -> bool:
-        """Whether `other` begins with all the bytes of `file`.
-
-        A quiet file that holds no more than a head of it is not called a copy: it is a
-        generation in which nothing was written but the header that all begin with.
-        """
+        """Whether `other` begins with all the bytes of `file`."""
         copy, original = self.open(file), self.open(other)
         if copy is None or original is None:
             return False
-        if file.quiet and file.size <= HEAD and file.size < other.size:
-            return False
-        return begins_with(self._system, original.fd, copy.fd, file.size)
+        return original.begins_with(copy, copy.size())
 
     def find_shorter_copy(self, files: Iterable[Seen], cut: Source) -> Seen | None:
         """The oldest file that holds the beginning of what `cut` was.

@@ -17,6 +17,7 @@ from tailmerge.ending import Ending
 from tailmerge.generation import Look, News
 from tailmerge.handles import Duplicate, HandleTail, Relay, WriteFunction, close_unread
 from tailmerge.lane import Lane
+from tailmerge.packed import PackedSource
 from tailmerge.report import Report
 from tailmerge.series import RECHECK_SECONDS, Series
 from tailmerge.source import Refused, Rewritten, Source
@@ -92,6 +93,8 @@ class SeriesTail:
         self._met = False
         self._failed = False
         """A read failed: it is tried again, without news."""
+        self._refused = False
+        """What was there last is not made of lines of bytes."""
         self._twin: str | None = None
 
     async def prepare(self) -> None:
@@ -112,7 +115,7 @@ class SeriesTail:
                 if around.ending.stopped:
                     await self._leave_out()
                     return
-                if ended:
+                if ended or (self._look and self._look.over):
                     await self._finish()
                     return
                 await self._wait()
@@ -151,7 +154,7 @@ class SeriesTail:
                 report.input_gone(name)
         else:
             self._met = True
-            if not report.input_works(name):
+            if self._refused or not report.input_works(name):
                 if look.rotated:
                     report.input_rotated(name, look.held)
                 elif look.appeared:
@@ -176,7 +179,8 @@ class SeriesTail:
             done = True
             for source, size in self._look.reads:
                 until = size if self._around.once else None
-                if not await self._forward(source, until):
+                last = isinstance(source, PackedSource)  # it will not grow
+                if not await self._forward(source, until, last=last):
                     await self._look_again()
                     done = False
                     break
@@ -191,13 +195,14 @@ class SeriesTail:
                 return False
             except Refused as refused:
                 around.report.input_refused(self.series.path, refused.encoding)
+                self._refused = True
                 return True
             except OSError as error:
                 around.report.input_unreadable(self.series.path, error)
                 self._failed = True
                 return True
-            if self._failed:
-                self._failed = False
+            if self._failed or self._refused:
+                self._failed = self._refused = False
                 around.report.input_works(self.series.path)
             around.note(progress)
             if progress.hole:

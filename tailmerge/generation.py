@@ -73,6 +73,8 @@ class Look:
     """Bytes that were seen in the file's size and cut before they could be read."""
     held: int = 0
     """Files of the series that are held open."""
+    over: bool = False
+    """The file is a compressed one: once it is read nothing more can come."""
 
 
 @dataclass(slots=True)

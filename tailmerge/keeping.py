@@ -15,8 +15,9 @@ from tailmerge.candidates import Candidates
 from tailmerge.generation import Generation
 from tailmerge.lines import find_last_lines
 from tailmerge.match import Seen
+from tailmerge.packed import PackedSource, open_any
 from tailmerge.registry import Registry
-from tailmerge.source import Position, Source, fits, open_source
+from tailmerge.source import Position, Source
 from tailmerge.state import FORGET_SECONDS, Entry
 from tailmerge.system import Identity, System
 
@@ -24,7 +25,9 @@ from tailmerge.system import Identity, System
 class Keeping:
     """The generations of one series, the rotated ones oldest first."""
 
-    def __init__(self, name: str, system: System, registry: Registry) -> None:
+    def __init__(self, path: str, name: str, system: System, registry: Registry) -> None:
+        self.path = path
+        """The series as it was given."""
         self.name = name
         """The series in the journal: its path, absolute."""
         self.live: Generation | None = None
@@ -83,13 +86,17 @@ class Keeping:
     def pass_over(self, file: Seen) -> None:
         """A rotated file from before the first look: known, and not read."""
         try:
-            source = open_source(self._system, file.path)
+            source = open_any(self._system, file.path)
         except OSError:
             return  # nothing can be known of it, and nothing of it is read
         try:
-            size = source.size()
-            source.start_at(find_last_lines(source.read_at, size, 0))
-            generation = Generation(position=source.position(), path=file.path, size=size)
+            if isinstance(source, PackedSource):
+                position, size = source.packed_position(), file.size
+            else:
+                size = source.size()
+                source.start_at(find_last_lines(source.read_at, size, 0))
+                position = source.position()
+            generation = Generation(position=position, path=file.path, size=size)
         finally:
             source.close()
         self.rotated.append(generation)
@@ -103,9 +110,14 @@ class Keeping:
         position = generation.position
         if position is None:
             return
-        if not file.live and file.size == generation.size and file.size >= position.offset:
+        if position.packed or (
+            not file.live and file.size == generation.size and file.size >= position.offset
+        ):
             generation.position = replace(position, identity=file.identity)
             self._registry.claim(file.identity, self, generation)
+            if file.live:
+                self.rotated.remove(generation)
+                self.live = generation
             return
         source = candidates.take(file, position.offset, position.number)
         generation.source, generation.position = source, None
@@ -121,10 +133,10 @@ class Keeping:
         if position is None or path is None or generation.size <= position.offset:
             return
         try:
-            source = open_source(self._system, path)
+            source = open_any(self._system, path)
         except OSError:
             return  # gone or renamed this moment: the next look sees to it
-        if fits(self._system, source.fd, position):
+        if source.fits(position):
             source.start_at(position.offset)
             source.number = position.number
             generation.source, generation.position = source, None
@@ -165,27 +177,34 @@ class Keeping:
         """Close a rotated file; its position is kept where the file is."""
         for generation in self.rotated:
             if generation.source is source:
-                if source.is_deleted():
-                    self.rotated.remove(generation)
+                if source.is_deleted():  # its number may be given to another file
                     self._registry.forget(source.identity, generation)
-                else:
-                    self._close(generation, source)
+                    if source.offset == 0:
+                        self.rotated.remove(generation)  # nothing was in it to know again
+                self._close(generation, source)  # a compressed form of it may be there
                 source.close()
                 return
 
     @staticmethod
     def _close(generation: Generation, source: Source) -> None:
         try:
-            generation.position = source.position()
+            if isinstance(source, PackedSource) and source.is_read():
+                generation.position = source.packed_position()
+                generation.size = generation.position.offset
+            else:
+                generation.position = source.position()
         except OSError:  # it cannot be read any more: what was known of it must do
             generation.position = source.position_before()
         generation.source = None
 
     def unfinished(self) -> list[Source]:
         """What has an unfinished last line, opened where need be."""
+        found = [g.source for g in self if g.source and g.source.rest > g.source.offset]
         for generation in self.rotated:
-            self.reopen(generation)
-        return [g.source for g in self if g.source and g.source.rest > g.source.offset]
+            if generation.source is None:
+                self.reopen(generation)
+                found += [generation.source] if generation.source else []
+        return found
 
     def has_unfinished(self) -> bool:
         """Whether any file, held open or not, has an unfinished last line."""

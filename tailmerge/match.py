@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from tailmerge.source import Position
+from tailmerge.source import HEAD, Position
 from tailmerge.system import Identity
 
 
@@ -32,7 +32,8 @@ class Seen:
     """It has the input's own name; all others are rotated forms."""
     compressed: bool = False
     quiet: bool = False
-    """It has not grown for so long that it is no copy in the making."""
+    """It came up with the live file, not beside one that was known, and has not grown for
+    so long that it is no copy in the making."""
 
 
 P = TypeVar("P")
@@ -77,26 +78,42 @@ def match(
             waiting.append((owner, position))
     for owner, position in waiting:
         fitting = [f for f in left if fits(position, f)]
+        if position.offset == 0:  # it fits anything: what is somebody's copy is not its file
+            fitting = [f for f in fitting if not _is_copy_of(f, standing, is_copy)]
         if not fitting:
             gone.append(owner)
             continue
         chosen = _choose(fitting, is_copy)
         pairs.append((owner, chosen))
         left.remove(chosen)
-    originals = [*standing, *(file for _, file in pairs)]
+    matched = [file for _, file in pairs]
     copies: list[Seen] = []
     new: list[Seen] = []
     for file in left:
-        others = [*originals, *(f for f in left if f.live or not f.compressed)]
-        copied = any(_is_copy(file, other, is_copy) for other in others)
+        others = [*standing, *(f for f in left if f.live or not f.compressed)]
+        others = [other for other in others if not _holds_a_header(file, other)]
+        copied = _is_copy_of(file, [*matched, *others], is_copy)
         (copies if copied else new).append(file)
     return Matching(pairs, copies, new, gone)
+
+
+def _holds_a_header(file: Seen, live: Seen) -> bool:
+    """Whether a file is like a copy of a live one, and yet a generation of its own.
+
+    Nothing was written to it but the few bytes that all generations begin with. A copy in
+    the making is either cut off from its original at once, or goes on growing.
+    """
+    return live.live and file.quiet and file.size <= min(HEAD, live.size - 1)
+
+
+def _is_copy_of(file: Seen, others: Sequence[Seen], is_copy: Callable[[Seen, Seen], bool]) -> bool:
+    return any(_is_copy(file, other, is_copy) for other in others)
 
 
 def _choose(fitting: list[Seen], is_copy: Callable[[Seen, Seen], bool]) -> Seen:
     """The oldest file that is not merely a copy of another one that fits."""
     for file in fitting:
-        if not any(_is_copy(file, other, is_copy) for other in fitting):
+        if not _is_copy_of(file, fitting, is_copy):
             return file
     return fitting[0]
 

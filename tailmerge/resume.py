@@ -16,6 +16,7 @@ from tailmerge.batch import EDGE
 from tailmerge.journal import Journal
 from tailmerge.lines import BLOCK
 from tailmerge.named import NamedFile
+from tailmerge.packed import open_any
 from tailmerge.recovery import Finding, ReadAt, Verdict, edges_fit, examine
 from tailmerge.report import Report, others_state
 from tailmerge.rotation import Folders, age_order
@@ -25,7 +26,6 @@ from tailmerge.source import (
     Source,
     digest,
     fits,
-    open_source,
     skip_numbers,
 )
 from tailmerge.state import Mark, Record, State
@@ -324,7 +324,7 @@ class Resume:
         folder = os.path.dirname(entry.series)
         forms = Folders(self._system).find_rotated(entry.series, 0.0)
         paths = [entry.position.path, entry.series]
-        paths += [os.path.join(folder, form.name) for form in forms if not form.compressed]
+        paths += [os.path.join(folder, form.name) for form in forms]
         for path in dict.fromkeys(paths):
             source = self._open_fitting(path, entry.position, reach.end)
             if source:
@@ -333,10 +333,10 @@ class Resume:
 
     def _open_fitting(self, path: str, position: Position, end: int) -> Source | None:
         try:
-            source = open_source(self._system, path)
+            source = open_any(self._system, path)
         except OSError:
             return None  # not this one
-        if source.size() >= end and fits(self._system, source.fd, position):
+        if source.size() >= end and source.fits(position):
             return source
         source.close()
         return None

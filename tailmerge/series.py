@@ -22,9 +22,10 @@ from tailmerge.generation import Findings, Generation, Look, News
 from tailmerge.keeping import Keeping
 from tailmerge.lines import find_last_lines
 from tailmerge.match import Matching, Seen, match
+from tailmerge.packed import NotThereYet, PackedSource
 from tailmerge.registry import Registry
 from tailmerge.rotation import Folders, age_order
-from tailmerge.source import Source, fits
+from tailmerge.source import Source
 from tailmerge.state import Entry
 from tailmerge.system import Identity, System, identity, is_regular
 
@@ -66,7 +67,7 @@ class Series:
         none of them is new. `name`: the path made absolute, as the state has it.
         """
         self.path = path
-        self.keeping = Keeping(name or path, system, registry)
+        self.keeping = Keeping(path, name or path, system, registry)
         self._system = system
         self._registry = registry
         self._folders = folders
@@ -75,13 +76,16 @@ class Series:
         self._named = named
         self._passed_before = passed_before
         self._looked = False
-        self._copies = False
+        self._waits = False
+        """Something is not settled: a copy whose original stands, half a compressed file."""
         self._newest: Seen | None = None
         """The newest rotated file, read or not."""
         self._signature: tuple[int, ...] | None = ()
         """What the last probe saw; None: no file. At first nothing, which is neither."""
         self._sizes: dict[Identity, tuple[int, float]] = {}
         """Of files that look like copies: their size, and since when it is so."""
+        self._came_up_together: set[Identity] = set()
+        """Files that look like copies of the live one and were first seen with it."""
         self._unreadable: set[str] = set()
         self._checked = 0.0
         self._trouble = False
@@ -114,7 +118,7 @@ class Series:
                 news = max(news, News.GREW)
         if now - self._checked >= RECHECK_SECONDS:
             self._checked = now
-            if self._trouble or self._copies or self._late_has_changed():
+            if self._trouble or self._waits or self._late_has_changed():
                 news = News.CHANGED
         return news
 
@@ -177,7 +181,7 @@ class Series:
         live = keeping.live
         if live and live.source and live.source.identity == current:
             live.source.cut = live.source.cut or not live.source.is_unchanged()
-        elif live:
+        elif live and not (live.position and live.position.identity == current):
             live.path, live.changed = None, now
             keeping.rotated.append(live)
             keeping.live = None
@@ -192,7 +196,7 @@ class Series:
         return Seen(self.path, current, status.st_size, status.st_mtime, live=True)
 
     def _find_rotated(self, now: float) -> list[Seen]:
-        """The plain rotated forms beside the file, oldest first."""
+        """The rotated forms beside the file, oldest first."""
         folder = os.path.dirname(self.path)
         live = self.keeping.live and self.keeping.live.source
         files = {}
@@ -203,18 +207,25 @@ class Series:
             except OSError:
                 continue  # renamed since the listing: the next look finds its new name
             file = identity(status)
-            if rotated.compressed or not is_regular(status) or (live and live.identity == file):
+            if not is_regular(status) or (live and live.identity == file):
                 continue
             if file in self._registry.outputs or self._is_others(file):
                 continue
             quiet = self._is_quiet(file, status, now)
-            seen = Seen(path, file, status.st_size, status.st_mtime, live=False, quiet=quiet)
+            size, modified, packed = status.st_size, status.st_mtime, rotated.compressed
+            seen = Seen(path, file, size, modified, live=False, compressed=packed, quiet=quiet)
             # By device and inode: a link beside a file is the same file once more.
             files[file] = (age_order(rotated, status.st_mtime), seen)
         return [seen for _, seen in sorted(files.values(), key=lambda pair: pair[0])]
 
     def _is_quiet(self, file: Identity, status: os.stat_result, now: float) -> bool:
-        """Whether a file has not grown for a while, by our clock or by its own."""
+        """Whether a file that came up with the live one has not grown for a while.
+
+        By our clock or by its own. Beside a live file that was known before it is a copy,
+        however long that stands.
+        """
+        if self.keeping.live and file not in self._came_up_together:
+            return False
         size, since = self._sizes.get(file, (-1, now))
         if size != status.st_size:
             self._sizes[file] = (status.st_size, now)
@@ -253,6 +264,11 @@ class Series:
             cut = None
         if unknown:
             standing = [f for f in rotated if f.identity in held]
+            standing += [  # deleted, or moved out of sight, and known all the same
+                Seen("", file, generation.size, now, live=False)
+                for file, generation in held.items()
+                if generation.path is None
+            ]
             self._match(unknown, standing, cut, found, first, now)
         for generation in keeping:
             if generation.source and generation.source.cut:
@@ -303,7 +319,9 @@ class Series:
         known = [g.source for g in keeping if g.source]
         with Candidates(self._system, known) as candidates:
             matching = match(positions, unknown, standing, candidates.fits, candidates.is_copy)
-            self._copies = bool(matching.copies)
+            self._waits = bool(matching.copies)
+            if any(file.live for file in matching.new):
+                self._came_up_together = {file.identity for file in matching.copies}
             self._go_on(matching, cut, candidates, found, now)
             new = matching.new
             if cut and cut in matching.gone and cut.source:
@@ -343,6 +361,11 @@ class Series:
             found.unsettled = True  # renamed since: the next look finds its new name
             found.missing = found.missing or file.live
             return
+        except NotThereYet as error:
+            self._waits = True
+            if file.live:
+                found.error = error
+            return
         except OSError as error:
             if file.live:
                 found.error = error
@@ -359,7 +382,7 @@ class Series:
         found.rotated = found.rotated or not (file.live or first)
 
     def _begin_at_last_lines(self, source: Source) -> None:
-        if self._lines is not None:
+        if self._lines is not None and not isinstance(source, PackedSource):
             source.start_at(find_last_lines(source.read_at, source.size(), self._lines))
 
     def _inherit(
@@ -371,10 +394,10 @@ class Series:
             return False
         keeping, generation = owner
         if generation.source and _leads_to(keeping.name, source.identity, self._system):
-            found.twin = keeping.name
+            found.twin = keeping.path
             return True
         position = generation.remembered
-        if position is None or not fits(self._system, source.fd, position):
+        if position is None or not source.fits(position):
             return False  # the number of a deleted file, given to a new one
         keeping.give_away(generation)
         candidates.take(file, position.offset, position.number)
@@ -387,16 +410,25 @@ class Series:
         if source is None:
             return
         _has_grown(generation, now)
-        if now - generation.changed < self._rotate_wait or source.rest < generation.size:
+        packed = isinstance(source, PackedSource)
+        quiet = packed or now - generation.changed >= self._rotate_wait
+        if not quiet or source.rest < generation.size:
             return
         if source.rest > source.offset:
-            if source.is_deleted() or self._is_followed(generation):
+            if packed or source.is_deleted() or self._is_followed(generation):
                 found.finish.append(source)
                 return
             if generation.path is None:
                 return  # moved to where it cannot be found again: held on to
         self.keeping.let_go(source)
         found.let_go = True
+
+    def _is_over(self) -> bool:
+        """Whether the file of this name is a compressed one, which does not grow."""
+        live = self.keeping.live
+        if live is None:
+            return False
+        return isinstance(live.source, PackedSource) or bool(live.position)
 
     def close(self) -> None:
         """Let go of every file."""
@@ -428,6 +460,7 @@ class Series:
             readable=tuple(found.readable),
             lost=found.lost,
             held=len(held),
+            over=self._is_over(),
         )
 
 

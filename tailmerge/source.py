@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tailmerge.lines import BLOCK
@@ -98,6 +98,9 @@ class Position:
     """A digest of the last `marker_length` bytes before `offset`."""
     number: int = 0
     """What the journal calls this content; 0 where it is not kept in one."""
+    packed: bool = False
+    """It is a compressed file that needs no more reading: offset, head and marker are of
+    its bytes as they are."""
 
 
 def find_encoding(start: bytes) -> str | None:
@@ -196,7 +199,7 @@ class Source:
         room = len(buffer) - back
         if until is not None:
             room = max(0, min(room, until - self.offset))
-        got = self.system.read_into(self.fd, memoryview(buffer)[: back + room], self.offset - back)
+        got = self.read_into(memoryview(buffer)[: back + room], self.offset - back)
         self._check_unchanged(buffer, got, back + room)
         if self.offset == 0 and got:
             self.encoding = find_encoding(bytes(buffer[: min(4, got)]))
@@ -237,7 +240,7 @@ class Source:
         if data == 0 and not self.cut_from:
             return False
         end = data
-        while got := self.system.read_into(self.fd, memoryview(buffer), end):
+        while got := self.read_into(memoryview(buffer), end):
             nuls = got - len(bytes(memoryview(buffer)[:got]).lstrip(b"\0"))
             end += nuls
             if nuls < got:
@@ -266,7 +269,7 @@ class Source:
     def advance_to(self, offset: int) -> None:
         """All up to `offset` is forwarded, however it was read."""
         length = min(MARKER, offset)
-        self.marker = self.system.read_at(self.fd, length, offset - length)
+        self.marker = self.read_at(length, offset - length)
         self.offset = self.scanned = offset
         self.fragment = b""
 
@@ -289,7 +292,7 @@ class Source:
         view = memoryview(buffer)
         while self.scanned < limit:
             room = len(buffer) if until is None else min(len(buffer), until - self.scanned)
-            got = self.system.read_into(self.fd, view[:room], self.scanned) if room > 0 else 0
+            got = self.read_into(view[:room], self.scanned) if room > 0 else 0
             cut = buffer.find(b"\n", 0, got)
             if cut >= 0:
                 return self.scanned + cut + 1, False
@@ -302,6 +305,27 @@ class Source:
         """The bytes at an offset, fewer at the file's end."""
         return self.system.read_at(self.fd, length, offset)
 
+    def read_into(self, view: memoryview, offset: int) -> int:
+        """Fill the view from an offset; return the bytes read, fewer at the file's end."""
+        return self.system.read_into(self.fd, view, offset)
+
+    def fits(self, position: Position) -> bool:
+        """Whether the file holds, up to a recorded position, what was forwarded there."""
+        return not position.packed and holds(self.read_at, position)
+
+    def begins_with(self, copy: Source, size: int) -> bool:
+        """Whether the file begins with the first `size` bytes of a copy.
+
+        The last block is compared first: two logs that differ at all mostly differ there.
+        """
+        last = max(0, size - BLOCK)
+        for at in itertools.chain((last,), range(0, last, BLOCK)):
+            length = min(BLOCK, size - at)
+            theirs = copy.read_at(length, at)
+            if len(theirs) < length or self.read_at(length, at) != theirs:
+                return False
+        return True
+
     def pieces(self, buffer: bytearray, start: int, end: int) -> Iterator[memoryview]:
         """The bytes from `start` to `end`, a block at a time, each valid until the next.
 
@@ -311,7 +335,7 @@ class Source:
         view = memoryview(buffer)
         at = start
         while at < end:
-            got = self.system.read_into(self.fd, view[: min(len(buffer), end - at)], at)
+            got = self.read_into(view[: min(len(buffer), end - at)], at)
             if got == 0:
                 raise Torn(self.path)
             at += got
@@ -324,7 +348,8 @@ class Source:
 
     def position(self) -> Position:
         """What is remembered of this file when it is closed."""
-        return position_of(self.system, self.fd, self.path, self.offset, self.number)
+        file = identity(self.system.fstat(self.fd))
+        return read_position(self.read_at, self.path, file, self.offset, self.number)
 
     def position_before(self) -> Position:
         """What was known of this file before it was cut; reads nothing."""
@@ -343,37 +368,39 @@ class Source:
 EMPTY = digest(b"")
 
 
-def position_of(system: System, fd: int, path: str, offset: int, number: int = 0) -> Position:
-    """What is remembered of an open file that is read, or written, up to `offset`."""
-    file = identity(system.fstat(fd))
-    head = system.read_at(fd, HEAD, 0)
+ReadAt = Callable[[int, int], bytes]
+"""`read_at(length, offset)`: the bytes of a file, fewer at its end."""
+
+
+def read_position(
+    read_at: ReadAt, path: str, file: Identity, offset: int, number: int = 0
+) -> Position:
+    """What is remembered of a content that is read, or written, up to `offset`."""
+    head = read_at(HEAD, 0)
     length = min(MARKER, offset)
-    marker = system.read_at(fd, length, offset - length) if length else b""
+    marker = read_at(length, offset - length) if length else b""
     return Position(
         path, file, offset, len(head), digest(head), len(marker), digest(marker), number
     )
 
 
-def fits(system: System, fd: int, position: Position) -> bool:
-    """Whether an open file holds, up to a recorded position, what was forwarded there."""
-    if digest(system.read_at(fd, position.head_length, 0)) != position.head:
+def holds(read_at: ReadAt, position: Position) -> bool:
+    """Whether a content holds, up to a position, what was recorded of it."""
+    if digest(read_at(position.head_length, 0)) != position.head:
         return False
     start = position.offset - position.marker_length
-    return digest(system.read_at(fd, position.marker_length, start)) == position.marker
+    return digest(read_at(position.marker_length, start)) == position.marker
 
 
-def begins_with(system: System, fd: int, other: int, size: int) -> bool:
-    """Whether the file `fd` begins with the first `size` bytes of the file `other`.
+def position_of(system: System, fd: int, path: str, offset: int) -> Position:
+    """What is remembered of an open file, its bytes as they are."""
+    file = identity(system.fstat(fd))
+    return read_position(lambda n, at: system.read_at(fd, n, at), path, file, offset)
 
-    The last block is compared first: two logs that differ at all mostly differ there.
-    """
-    last = max(0, size - BLOCK)
-    for at in itertools.chain((last,), range(0, last, BLOCK)):
-        length = min(BLOCK, size - at)
-        theirs = system.read_at(other, length, at)
-        if len(theirs) < length or system.read_at(fd, length, at) != theirs:
-            return False
-    return True
+
+def fits(system: System, fd: int, position: Position) -> bool:
+    """Whether an open file, its bytes as they are, holds what a position recorded."""
+    return holds(lambda n, at: system.read_at(fd, n, at), position)
 
 
 def open_source(system: System, path: str) -> Source:

@@ -115,11 +115,13 @@ def _position(data: dict[str, Any]) -> Position:
         marker_length=int(data["marker"][0]),
         marker=str(data["marker"][1]),
         number=int(data.get("file", 0)),
+        packed=bool(data.get("packed")),
     )
 
 
 def _position_data(position: Position) -> dict[str, Any]:
-    return {
+    packed = {"packed": True} if position.packed else {}
+    return packed | {
         "path": position.path,
         "offset": position.offset,
         "dev": position.identity[0],

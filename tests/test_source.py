@@ -19,7 +19,6 @@ from tailmerge.source import (
     Refused,
     Rewritten,
     Torn,
-    begins_with,
     fits,
     open_source,
 )
@@ -476,16 +475,16 @@ def test_a_position_in_the_middle_of_a_file_fits_only_that_file(log: Log) -> Non
 def test_a_file_begins_with_its_own_beginning(tmp_path: Path, size: int) -> None:
     one = opened(tmp_path / "one", b"x" * size + b"more")
     two = opened(tmp_path / "two", b"x" * size + b"other")
-    assert begins_with(System(), one.source.fd, two.source.fd, size)
-    assert not begins_with(System(), one.source.fd, two.source.fd, size + 1)
+    assert one.source.begins_with(two.source, size)
+    assert not one.source.begins_with(two.source, size + 1)
     one.source.close()
     two.source.close()
 
 
 def test_a_file_shorter_than_the_copy_does_not_begin_with_it(tmp_path: Path) -> None:
     one, two = opened(tmp_path / "one", b"x\n"), opened(tmp_path / "two", b"x\ny\n")
-    assert not begins_with(System(), one.source.fd, two.source.fd, 4)
-    assert not begins_with(System(), two.source.fd, one.source.fd, 4)
+    assert not one.source.begins_with(two.source, 4)
+    assert not two.source.begins_with(one.source, 4)
     one.source.close()
     two.source.close()
 
@@ -494,7 +493,7 @@ def test_two_files_that_differ_in_the_middle_only_are_no_copies(tmp_path: Path) 
     same = b"x" * BLOCK
     one = opened(tmp_path / "one", same + b"a" * BLOCK + same)
     two = opened(tmp_path / "two", same + b"b" * BLOCK + same)
-    assert not begins_with(System(), one.source.fd, two.source.fd, 3 * BLOCK)
+    assert not one.source.begins_with(two.source, 3 * BLOCK)
     one.source.close()
     two.source.close()
 

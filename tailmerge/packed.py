@@ -1,0 +1,188 @@
+"""Compressed files: read through, decompressed, by offsets of what is in them.
+
+Known by their first bytes, whatever their name. One without its end mark is not there yet:
+somebody is still writing it, and its original stands beside it. Once it is read to its end
+its bytes as they are tell it again, and it need not be decompressed to be known.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import importlib
+import io
+import lzma
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import IO, Any, cast
+
+from tailmerge.lines import BLOCK
+from tailmerge.source import MARKER, Position, Source, holds, open_source, read_position
+from tailmerge.system import Identity, System, identity
+
+MAGIC = (
+    (b"\x1f\x8b", "gzip"),
+    (b"BZh", "bzip2"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+)
+
+BROKEN = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+"""What the decompressors raise for a file that is cut short or damaged."""
+
+ZSTD_MODULES = ("compression.zstd", "backports.zstd", "pyzstd")
+"""Where a `ZstdFile` may be found: the standard library has it since Python 3.14."""
+
+
+class NotThereYet(OSError):
+    """A compressed file has no end mark: it is still being written, or damaged."""
+
+
+class _Raw(io.RawIOBase):
+    """The compressed bytes, read at offsets through the run's system calls."""
+
+    def __init__(self, system: System, fd: int) -> None:
+        self._system = system
+        self._fd = fd
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        got = self._system.read_into(self._fd, memoryview(buffer), self._at)
+        self._at += got
+        return got
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at}
+        if whence == io.SEEK_END:
+            base[whence] = self._system.fstat(self._fd).st_size
+        self._at = base[whence] + offset
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+
+def _open_zstd(raw: IO[bytes]) -> IO[bytes]:
+    for name in ZSTD_MODULES:
+        try:
+            module = importlib.import_module(name)
+        except ImportError:
+            continue
+        return cast(IO[bytes], module.ZstdFile(raw))
+    raise OSError(None, "is compressed with zstd; to read it: pip install 'tailmerge[zstd]'")
+
+
+OPENERS: dict[str, Callable[[Any], IO[bytes]]] = {
+    "gzip": lambda raw: cast(IO[bytes], gzip.GzipFile(fileobj=raw)),
+    "bzip2": lambda raw: cast(IO[bytes], bz2.BZ2File(raw)),
+    "xz": lambda raw: cast(IO[bytes], lzma.LZMAFile(raw)),
+    "zstd": _open_zstd,
+}
+
+
+class PackedSource(Source):
+    """A compressed file; offsets and sizes are of its decompressed bytes."""
+
+    __slots__ = ("_at", "_file", "_length", "_tail")
+
+    def __init__(self, system: System, fd: int, path: str, file: Identity, kind: str) -> None:
+        self._file = OPENERS[kind](io.BufferedReader(_Raw(system, fd), BLOCK))
+        self._length: int | None = None
+        self._at = 0
+        self._tail = b""
+        super().__init__(system, fd, path, file)
+
+    def size(self) -> int:
+        """The decompressed size, bytes; the whole file is read for it once.
+
+        Raises:
+            NotThereYet: its end mark is missing.
+        """
+        if self._length is None:
+            try:
+                while self._file.read(BLOCK):
+                    pass
+                self._length = self._file.tell()
+                self._file.seek(0)
+            except BROKEN as error:
+                raise NotThereYet(None, f"is not a whole compressed file: {error}") from error
+            self._at, self._tail = 0, b""
+        return self._length
+
+    def read_at(self, length: int, offset: int) -> bytes:
+        buffer = bytearray(length)
+        return bytes(buffer[: self.read_into(memoryview(buffer), offset)])
+
+    def read_into(self, view: memoryview, offset: int) -> int:
+        """Forward at the speed of decompressing; back beyond the last bytes from the start."""
+        begin = self._at - len(self._tail)
+        got = 0
+        if begin <= offset < self._at:
+            known = self._tail[offset - begin :][: len(view)]
+            view[: len(known)] = known
+            got = len(known)
+        elif offset != self._at:
+            self._file.seek(offset)
+            self._at, self._tail = offset, b""
+        while got < len(view):
+            data = self._file.read(len(view) - got)
+            if not data:
+                break
+            view[got : got + len(data)] = data
+            got += len(data)
+            self._at += len(data)
+            self._tail = (self._tail + data[-MARKER:])[-MARKER:]
+        return got
+
+    def is_read(self) -> bool:
+        """Whether all of it was forwarded."""
+        return self.offset >= self.size()
+
+    def packed_position(self) -> Position:
+        """The file as it is, with nothing left to read of it."""
+        status = self.system.fstat(self.fd)
+        raw, size = super().read_at, status.st_size
+        position = read_position(raw, self.path, identity(status), size, self.number)
+        return replace(position, packed=True)
+
+    def fits(self, position: Position) -> bool:
+        if position.packed:
+            same_size = self.system.fstat(self.fd).st_size == position.offset
+            return same_size and holds(super().read_at, position)
+        return position.offset <= self.size() and super().fits(position)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def find_compression(start: bytes) -> str | None:
+    """How a file with these first bytes is compressed; None where it is not."""
+    return next((kind for magic, kind in MAGIC if start.startswith(magic)), None)
+
+
+def open_any(system: System, path: str) -> Source:
+    """Open a regular file, compressed or not, to be read from its first byte.
+
+    Raises:
+        NotThereYet: it is compressed and has no end mark.
+        OSError: it cannot be opened, it is no regular file, or nothing here decompresses it.
+    """
+    plain = open_source(system, path)
+    try:
+        kind = find_compression(plain.read_at(6, 0))
+        if kind is None:
+            return plain
+        packed = PackedSource(system, plain.fd, path, plain.identity, kind)
+        packed.size()
+        return packed
+    except BaseException:
+        plain.close()
+        raise
