@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tailmerge.rotation import rotated_forms
+from tailmerge.rotation import find_roots
 from tailmerge.system import Identity, System, identity
 
 STDIN = "-"
@@ -30,6 +30,10 @@ class Kind(enum.Enum):
     SOCKET = "a socket"
     MISSING = "missing"
     UNREADABLE = "unreadable"
+
+
+SERIES_KINDS = (Kind.FILE, Kind.MISSING, Kind.UNREADABLE)
+"""What can become, or is, a file that rotates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,15 @@ def _kind(name: str, status: os.stat_result) -> Kind:
     return Kind.STREAM
 
 
+def find_statuses(
+    found: Iterable[Found], fds: Iterable[int], system: System
+) -> list[os.stat_result]:
+    """What the inputs are that are read, open ones too, for who may read them all to be known."""
+    read = [file for file in found if file.kind not in (Kind.DIRECTORY, Kind.SOCKET)]
+    opened = [*fds, *(0 for file in read if file.kind is Kind.STDIN and system.can_read(0))]
+    return [f.status for f in read if f.status] + [system.fstat(fd) for fd in opened]
+
+
 def group_rotated(absolute: Mapping[str, str]) -> dict[str, list[str]]:
     """Which names are rotated forms of another one of them, however their folders are spelled.
 
@@ -122,9 +135,7 @@ def group_rotated(absolute: Mapping[str, str]) -> dict[str, list[str]]:
     first = {absolute[name]: name for name in reversed(list(absolute))}
     belongs: dict[str, str] = {}
     for path in sorted(first, key=len):
-        folder, base = os.path.split(path)
-        roots = [os.path.join(folder, form.base) for form in rotated_forms(base)]
-        root = next((r for r in roots if r in first and r not in belongs), None)
+        root = next((r for r in find_roots(path) if r in first and r not in belongs), None)
         if root is not None and root != path:
             belongs[path] = root
     groups: dict[str, list[str]] = {}

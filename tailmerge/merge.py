@@ -10,15 +10,17 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from tailmerge.discover import STDIN, Discovery, Found, Kind, group_rotated, is_pattern
-from tailmerge.ending import Ending
-from tailmerge.follow import (
-    SeriesTail,
-    StreamTail,
-    Surroundings,
-    Tail,
-    tail_async,
+from tailmerge.discover import (
+    SERIES_KINDS,
+    Discovery,
+    Found,
+    Kind,
+    find_statuses,
+    group_rotated,
+    is_pattern,
 )
+from tailmerge.ending import Ending
+from tailmerge.follow import SeriesTail, StreamTail, Surroundings, Tail, tail_async
 from tailmerge.generation import News
 from tailmerge.handles import Duplicate, HandleTail, close_unread, duplicate_all
 from tailmerge.lane import Lane
@@ -26,13 +28,15 @@ from tailmerge.output import find_audience
 from tailmerge.own import Own
 from tailmerge.registry import Registry
 from tailmerge.report import (
+    Busy,
     Report,
     TailmergeError,
     choose_error,
     nothing_to_read,
+    output_busy,
     stopped_reading,
 )
-from tailmerge.rotation import Folders, rotated_forms
+from tailmerge.rotation import Folders, find_roots
 from tailmerge.series import Series
 from tailmerge.state import Entry
 from tailmerge.stream import BlockingStream, InputStream, PipeStream
@@ -46,9 +50,6 @@ DISCOVER_SECONDS = 1.0
 
 PATIENCE_SECONDS = 10.0
 """How long a one-shot run waits for an output that cannot be written."""
-
-SERIES_KINDS = (Kind.FILE, Kind.MISSING, Kind.UNREADABLE)
-"""What can become, or is, a file that rotates."""
 
 Handle = str | os.PathLike[str] | BinaryIO
 
@@ -158,28 +159,37 @@ class _Run:
 
     async def run(self) -> None:
         async with self.lane as lane:
-            discovery, own, readable = await lane.call(self._look_around)
-            found = self._choose(discovery, own)
-            if not (found or self.duplicates or discovery.unmatched):
-                raise nothing_to_read()
-            async with WriteThread(
-                self.output_path,
-                audience=find_audience(readable),
-                overwrite=self.overwrite,
-                patience=PATIENCE_SECONDS if self.once else None,
-                report=self.report,
-                system=self.system,
-                state_path=self.state_path,
-            ) as output:
-                self.registry.outputs = await output.identities()
-                await output.call(lambda: self.own.listen(output.output))
-                self.known = await output.known(self.registry, self.series.values())
-                try:
-                    await self._merge(output, found)
-                except* TailmergeError as group:
-                    raise choose_error(group) from None
-                finally:
-                    await output.call(self._close)
+            try:
+                await self._run(lane)
+            except Busy as busy:
+                if busy.pid is not None:
+                    raise
+                holder = await lane.call(self.system.lock_holder, self.output_path)
+                raise output_busy(self.output_path, holder) from None
+
+    async def _run(self, lane: Lane) -> None:
+        discovery, own, readable = await lane.call(self._look_around)
+        found = self._choose(discovery, own)
+        if not (found or self.duplicates or discovery.unmatched):
+            raise nothing_to_read()
+        async with WriteThread(
+            self.output_path,
+            audience=find_audience(readable),
+            overwrite=self.overwrite,
+            patience=PATIENCE_SECONDS if self.once else None,
+            report=self.report,
+            system=self.system,
+            state_path=self.state_path,
+        ) as output:
+            self.registry.outputs = await output.identities()
+            await output.call(lambda: self.own.listen(output.output))
+            self.known = await output.known(self.registry, self.series.values())
+            try:
+                await self._merge(output, found)
+            except* TailmergeError as group:
+                raise choose_error(group) from None
+            finally:
+                await output.call(self._close)
 
     def _close(self) -> None:
         for series in self.series.values():
@@ -187,17 +197,10 @@ class _Run:
 
     def _look_around(self) -> tuple[Discovery, set[str], list[os.stat_result]]:
         """What there is, the names of it that are ours, and who may read the inputs."""
-        self.own.look()
+        self.own.look(overwrite=self.overwrite)
         discovery, own = self.own.survey(self.names)
-        readable = [
-            f.status
-            for f in discovery.found
-            if f.status and f.name not in own and f.kind not in (Kind.DIRECTORY, Kind.SOCKET)
-        ]
-        fds = [duplicate.fd for duplicate in self.duplicates]
-        if STDIN in self.names and self.system.can_read(0):
-            fds.append(0)
-        return discovery, own, readable + [self.system.fstat(fd) for fd in fds]
+        inputs = (f for f in discovery.found if f.name not in own)
+        return discovery, own, find_statuses(inputs, (d.fd for d in self.duplicates), self.system)
 
     def _choose(self, discovery: Discovery, own: set[str]) -> list[Found]:
         """What is to be read: neither what is ours nor directories, and no pipe twice.
@@ -393,6 +396,4 @@ class _Run:
 
     def _rotated_from(self, name: str) -> Series | None:
         """The input whose rotated form a file of this name could be."""
-        folder, base = os.path.split(name)
-        roots = (os.path.join(folder, form.base) for form in rotated_forms(base))
-        return next((self.series[root] for root in roots if root in self.series), None)
+        return next((self.series[r] for r in find_roots(name) if r in self.series), None)

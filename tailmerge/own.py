@@ -18,7 +18,7 @@ from tailmerge.named import Ahead, NamedFile
 from tailmerge.output import Output
 from tailmerge.recovery import edges_fit
 from tailmerge.registry import Registry
-from tailmerge.report import StateError, closed_output, state_needs_file
+from tailmerge.report import StateError, closed_output, others_state, state_needs_file
 from tailmerge.rotation import rotated_forms
 from tailmerge.source import Position, digest, fits, position_of
 from tailmerge.state import Record, State
@@ -53,12 +53,13 @@ class Own:
         self.resumes = False
         """There is a state."""
 
-    def look(self) -> None:
+    def look(self, *, overwrite: bool = False) -> None:
         """Look at the output and the state as they are before the run touches them.
 
         Raises:
             OutputError: standard output is the output, and closed.
-            UsageProblem: there is to be a state for what is no regular file.
+            UsageProblem: there is to be a state for what is no regular file, or the state
+                belongs to another output; neither is touched.
         """
         if self._output_path == STDIN:
             if not self._system.can_write(1):
@@ -73,6 +74,9 @@ class Own:
             if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
                 raise state_needs_file(self._output_path)
             if state := self._read_state(self._state_path):
+                path = self._system.absolute(self._output_path)
+                if state.mark and state.mark.path != path and not overwrite:
+                    raise others_state(self._state_path, state.mark.path)
                 self._learn(state)
         self._remember_content()
 

@@ -47,6 +47,11 @@ class Busy(TailmergeError):
 
     exit_code = 4
 
+    def __init__(self, text: str, pid: int | None) -> None:
+        super().__init__(text)
+        self.pid = pid
+        """Which one, where that is known."""
+
 
 class OutputOwes(OutputError):
     """The run ended while the output did not take what was read."""
@@ -291,7 +296,7 @@ def others_state(name: str, output: str) -> UsageProblem:
 
 def output_busy(name: str, pid: int | None) -> Busy:
     who = f"another tailmerge (pid {pid})" if pid else "another tailmerge"
-    return Busy(f"{show(name)}: {who} has this output; wait for it, or stop it")
+    return Busy(f"{show(name)}: {who} has this output; wait for it, or stop it", pid)
 
 
 def cannot_write_state(name: str, error: OSError) -> StateError:

@@ -55,6 +55,12 @@ def rotated_forms(name: str) -> Iterator[Rotated]:
         yield _rotated(found["stem"] + found["suffix"], name, found, compressed)
 
 
+def find_roots(path: str) -> Iterator[str]:
+    """The paths of which the file of this one could be a rotated form."""
+    folder, base = os.path.split(path)
+    return (os.path.join(folder, form.base) for form in rotated_forms(base))
+
+
 def _rotated(base: str, name: str, found: re.Match[str], compressed: bool) -> Rotated:
     number = found["number"]
     date = re.sub(r"\D", "", found["date"] or "")

@@ -109,6 +109,20 @@ class System:
         """Lock the file for this open descriptor; BlockingIOError where another one has it."""
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
+    def lock_holder(self, path: str) -> int | None:
+        """Whose process holds `lock` of this file; None where the system does not tell."""
+        try:
+            status = os.stat(path)
+            with open("/proc/locks", encoding="ascii", errors="replace") as locks:
+                rows = [line.split() for line in locks]
+        except OSError:
+            return None
+        file = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+        for row in rows:
+            if len(row) == 8 and row[1] == "FLOCK" and row[5] == file and row[4].isdigit():
+                return int(row[4]) or None  # 0: of another pid namespace
+        return None
+
     def link(self, path: str, name: str) -> None:
         os.link(path, name)
 

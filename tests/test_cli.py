@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
+import stat
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,6 +26,9 @@ OPTIONS = (
     "--until-idle",
     "--overwrite",
     "--rotate-wait",
+    "--state",
+    "--no-state",
+    "--status",
     "--quiet",
     "--verbose",
     "--debug",
@@ -114,6 +119,12 @@ MISUSES = {
     "a switch with a value": (["--once=1", "a.log"], "--once"),
     "nothing to overwrite": (["--overwrite", "a.log"], "-o"),
     "quiet and verbose": (["-q", "-v", "a.log"], "-q and -v"),
+    "a state and none": (["--state", "s", "--no-state", "-o", "m", "a.log"], "--no-state"),
+    "a state without a name": (["--state", "", "-o", "m", "a.log"], "--state"),
+    "a state for standard output": (["--state", "s", "a.log"], "--state needs an output file"),
+    "a status of nothing": (["--status"], "--status needs"),
+    "a status without a state": (["--status", "--no-state", "-o", "m"], "--no-state"),
+    "a status and a new start": (["--status", "--overwrite", "-o", "m"], "--overwrite"),
 }
 
 
@@ -128,6 +139,7 @@ def test_a_misuse_is_one_line_that_names_it_and_the_help(
     assert done.err.count("\n") == 1, done.err
     assert named in done.err
     assert "tailmerge --help" in done.err
+    assert os.listdir(place.folder) == ["a.log"]
 
 
 def test_a_misspelt_option_is_answered_with_the_right_one(place: Place):
@@ -234,6 +246,209 @@ def test_debug_says_nothing_where_nothing_blocks(place: Place):
     place.write("a.log", b"a\n")
     done = place.run("--debug", "--once", "a.log")
     assert (done.code, done.out, done.err) == (0, b"a\n", "")
+
+
+# the state
+
+
+def test_a_state_is_kept_beside_the_output_for_its_owner_alone(place: Place):
+    place.write("a.log", b"a\n").chmod(0o644)
+    place.run("--once", "a.log", "-o", "merged.log")
+    assert stat.S_IMODE((place / "merged.log.tailmerge").stat().st_mode) == 0o600
+    assert stat.S_IMODE((place / "merged.log").stat().st_mode) & 0o044
+
+
+def test_a_second_run_goes_on_where_the_first_one_ended(place: Place):
+    place.write("a.log", b"a\nhalf")
+    for rest, expected in ((b"", b"a\n"), (b"", b"a\n"), (b" done\n", b"a\nhalf done\n")):
+        place.append("a.log", rest)
+        done = place.run("--once", "a.log", "-o", "merged.log")
+        assert (done.code, done.err, place.read()) == (0, "", expected)
+
+
+def test_a_state_can_be_kept_elsewhere(place: Place):
+    place.write("a.log", b"a\n")
+    for _ in range(2):
+        done = place.run("--once", "a.log", "-o", "merged.log", "--state", "positions")
+        assert (done.code, done.err, place.read()) == (0, "", b"a\n")
+    assert sorted(os.listdir(place.folder)) == ["a.log", "merged.log", "positions"]
+
+
+def test_without_a_state_nothing_is_left_and_all_comes_again(place: Place):
+    place.write("a.log", b"a\n")
+    for expected in (b"a\n", b"a\na\n"):
+        done = place.run("--once", "a.log", "-o", "merged.log", "--no-state")
+        assert (done.code, done.err, place.read()) == (0, "", expected)
+    assert sorted(os.listdir(place.folder)) == ["a.log", "merged.log"]
+
+
+def test_a_device_has_no_state(place: Place):
+    place.write("a.log", b"a\n")
+    done = place.run("--once", "a.log", "-o", "/dev/null")
+    assert (done.code, done.err) == (0, "")
+    assert not os.path.exists("/dev/null.tailmerge")
+
+
+def test_a_named_pipe_takes_no_state(place: Place):
+    place.write("a.log", b"a\n")
+    os.mkfifo(place / "pipe")
+    done = place.run("--once", "a.log", "-o", "pipe", "--state", "s")
+    assert (done.code, done.err.count("\n")) == (2, 1), done.err
+    assert "--state needs an output file" in done.err
+
+
+def test_lines_are_counted_at_the_very_first_run_only(place: Place):
+    place.write("a.log", b"1\n2\n")
+    run = ("--once", "-n", "1", "*.log", "-o", "merged")
+    place.run(*run)
+    place.append("a.log", b"3\n4\n")
+    place.write("b.log", b"5\n6\n")
+    assert place.run(*run).err == ""
+    assert place.read("merged") == b"2\n3\n4\n5\n6\n"
+
+
+def test_lines_are_not_counted_where_the_first_run_found_nothing(place: Place):
+    run = ("--once", "-q", "-n", "1", "a.log", "-o", "merged.log")
+    assert place.run(*run).code == 1
+    place.write("a.log", b"1\n2\n")
+    assert place.run(*run).code == 0
+    assert place.read() == b"1\n2\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b"no state\n", "is damaged"),
+        (b'{"tailmerge": 1', "is cut off"),
+        (b'{"tailmerge": 99}\n', "newer tailmerge"),
+    ],
+    ids=["empty", "damaged", "cut off", "newer"],
+)
+def test_a_state_that_cannot_be_used_is_never_a_silent_new_start(
+    place: Place, content: bytes, said: str
+):
+    place.write("a.log", b"a\n")
+    place.write("merged.log", b"kept\n")
+    place.write("merged.log.tailmerge", content)
+    done = place.run("--once", "a.log", "-o", "merged.log")
+    assert (done.code, done.err.count("\n"), place.read()) == (3, 1, b"kept\n"), done.err
+    for words in ("merged.log.tailmerge", said, "--overwrite", "remove it"):
+        assert words in done.err
+    assert place.run("--status", "-o", "merged.log").code == 3
+    done = place.run("--once", "a.log", "-o", "merged.log", "--overwrite")
+    assert (done.code, done.err, place.read()) == (0, "", b"a\n")
+
+
+def test_a_state_of_another_output_is_a_usage_error_that_touches_nothing(place: Place):
+    place.write("a.log", b"a\n")
+    place.run("--once", "a.log", "-o", "merged.log")
+    for words in (["--once", "a.log"], ["--status"]):
+        state = ["-o", "other.log", "--state", "merged.log.tailmerge"]
+        done = place.run(*words, *state)
+        assert (done.code, done.err.count("\n")) == (2, 1), done.err
+        assert f"belongs to the output {place / 'merged.log'}" in done.err
+    assert not (place / "other.log").exists()
+
+
+def test_a_state_that_is_a_symbolic_link_is_refused(place: Place):
+    place.write("a.log", b"a\n")
+    (place / "merged.log.tailmerge").symlink_to("victim")
+    done = place.run("--once", "a.log", "-o", "merged.log")
+    assert (done.code, done.err.count("\n")) == (3, 1), done.err
+    assert "symbolic link" in done.err
+    assert "--state" in done.err
+    assert not (place / "victim").exists()
+
+
+@pytest.mark.parametrize("more", [[], ["--no-state"], ["--state", "other"]], ids=str)
+def test_a_second_run_on_one_output_exits_with_4_and_names_the_first(place: Place, more: list[str]):
+    place.write("a.log", b"a\n")
+    live = place.follow("a.log", expected=b"a\n")
+    (place / "link").symlink_to("merged.log")
+    for name in ("merged.log", "link"):
+        done = place.run("--once", "a.log", "-o", name, "--overwrite", *more)
+        assert (done.code, done.err.count("\n"), place.read()) == (4, 1, b"a\n"), done.err
+        assert f"pid {live.pid}" in done.err
+    assert live.stop() == 0
+    assert place.run("--once", "a.log", "-o", "merged.log").code == 0
+
+
+# --status
+
+
+def rows(out: bytes) -> list[list[str]]:
+    return [line.split() for line in out.decode().splitlines()]
+
+
+def test_status_says_where_each_input_stands(place: Place):
+    place.write("a.log", b"a\n")
+    place.write("b.log", b"b\n")
+    place.run("--once", "a.log", "b.log", "-o", "merged.log")
+    place.append("b.log", b"more\n")
+    for named in (["-o", "merged.log"], ["--state", "merged.log.tailmerge"]):
+        done = place.run("--status", *named)
+        assert (done.code, done.err) == (0, "")
+        assert rows(done.out) == [
+            ["input", "offset", "size", "behind"],
+            [str(place / "a.log"), "2", "2", "0"],
+            [str(place / "b.log"), "2", "7", "5"],
+            ["output", str(place / "merged.log"), "4"],
+        ]
+
+
+def test_status_finds_rotated_files_as_the_next_run_would(place: Place):
+    place.write("a.log", b"one\n")
+    place.run("--once", "a.log", "-o", "merged.log")
+    place.append("a.log", b"late\n")
+    (place / "a.log").rename(place / "a.log.1")
+    place.write("a.log", b"new\n")
+    assert rows(place.run("--status", "-o", "merged.log").out)[1:3] == [
+        [str(place / "a.log.1"), "4", "9", "5"],
+        [str(place / "a.log"), "0", "4", "4"],
+    ]
+
+
+def test_status_says_what_is_gone(place: Place):
+    place.write("a.log", b"one\nhalf")
+    place.run("--once", "a.log", "-o", "merged.log")
+    (place / "a.log").unlink()
+    (place / "merged.log").unlink()
+    assert rows(place.run("--status", "-o", "merged.log").out)[1:] == [
+        [str(place / "a.log"), "4", "gone", "4"],
+        ["output", str(place / "merged.log"), "gone"],
+    ]
+
+
+def test_status_needs_no_lock_and_changes_nothing(place: Place):
+    place.write("a.log", b"a\n")
+    live = place.follow("a.log", expected=b"a\n")
+    before = place.read("merged.log.tailmerge")
+    done = place.run("--status", "-o", "merged.log")
+    assert (done.code, done.err) == (0, "")
+    assert rows(done.out)[1] == [str(place / "a.log"), "2", "2", "0"]
+    assert place.read("merged.log.tailmerge") == before
+    assert live.stop() == 0
+
+
+def test_status_without_a_state_is_one_line_and_exit_3(place: Place):
+    done = place.run("--status", "-o", "merged.log")
+    assert (done.code, done.out, done.err.count("\n")) == (3, b"", 1), done.err
+    assert "merged.log.tailmerge" in done.err
+    assert os.listdir(place.folder) == []
+
+
+def test_status_that_cannot_be_written_is_one_line_and_exit_3(place: Place):
+    place.write("a.log", b"a\n")
+    place.run("--once", "a.log", "-o", "merged.log")
+    done = place.shell("$tailmerge --status -o merged.log > /dev/full")
+    assert (done.code, done.err.count("\n")) == (3, 1), done.err
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_on_a_closed_standard_output_is_exit_3(place: Place, option: str):
+    done = place.shell(f"$tailmerge {option} >&-")
+    assert (done.code, done.err.count("\n")) == (3, 1), done.err
 
 
 # the environment
