@@ -61,6 +61,8 @@ class Output:
         self.identities: set[Identity] = set()
         """Every file that was our output in this run: none of them is ever an input."""
         self._hurry = asyncio.Event()
+        self._give_up_at: float | None = None
+        """When a run that hurries no longer tries, seconds of the loop's clock."""
 
     def open(self) -> None:
         raise NotImplementedError
@@ -79,14 +81,23 @@ class Output:
             self.fd = -1
 
     async def sleep(self, seconds: float, reason: str) -> None:
-        """Wait so long; once the run hurries, end it when this took `HURRY_SECONDS`."""
-        if self._hurry.is_set():
-            await asyncio.sleep(HURRY_SECONDS)
+        """Wait so long, or until the run hurries; then end it after `HURRY_SECONDS` more."""
+        now = asyncio.get_running_loop().time()
+        if not self._hurry.is_set():
+            try:
+                await asyncio.wait_for(self._hurry.wait(), seconds)
+            except TimeoutError:
+                pass  # the usual way: nobody hurries
+            return
+        if self._give_up_at is None:
+            self._give_up_at = now + HURRY_SECONDS
+        if now >= self._give_up_at:
             raise still_owes(self.path, reason)
-        try:
-            await asyncio.wait_for(self._hurry.wait(), seconds)
-        except TimeoutError:
-            pass
+        await asyncio.sleep(min(seconds, self._give_up_at - now))
+
+    def works_again(self) -> None:
+        """What failed has worked: the next trouble has its own patience."""
+        self._give_up_at = None
 
 
 class Trouble:
@@ -95,7 +106,7 @@ class Trouble:
     def __init__(self, output: Output) -> None:
         self._output = output
         self._began = asyncio.get_running_loop().time()
-        self._said: int | None = None
+        self._said: str | None = None
 
     async def wait(self, error: OSError) -> None:
         output = self._output
@@ -103,10 +114,11 @@ class Trouble:
         reason = f"{error.strerror or error}".lower()
         if output.patience is not None and waited >= output.patience:
             raise still_owes(output.path, reason)
-        if self._said != error.errno:
+        if self._said != str(error):
             output.report.output_waits(output.path, error)
-            self._said = error.errno
+            self._said = str(error)
         await output.sleep(RETRY_SECONDS, reason)
 
     def over(self) -> None:
+        self._output.works_again()
         self._output.report.output_works(self._output.path)

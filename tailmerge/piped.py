@@ -9,7 +9,7 @@ import select
 import stat
 
 from tailmerge.batch import Batch, Bytes
-from tailmerge.output import HURRY_SECONDS, RETRY_SECONDS, Output, Trouble
+from tailmerge.output import HURRY_SECONDS, Output, Trouble
 from tailmerge.report import Report, cannot_open, still_owes, stopped_reading
 from tailmerge.system import System, identity, is_regular
 
@@ -20,9 +20,9 @@ WATCH_SECONDS = 0.1
 class Stream(Output):
     """Standard output, a named pipe, a terminal or a device.
 
-    A pipe is opened anew through /proc, so that its O_NONBLOCK is ours alone: set on an
-    inherited descriptor it would break the shell's next command. Where that cannot be
-    done a write is at most what a pipe that is ready takes without blocking.
+    A pipe or a terminal is opened anew through /proc, so that its O_NONBLOCK is ours
+    alone: set on an inherited descriptor it would break the shell's next command. Where
+    that cannot be done a write is at most what a pipe that is ready takes without blocking.
     """
 
     def __init__(self, path: str, system: System, report: Report, patience: float | None) -> None:
@@ -47,13 +47,13 @@ class Stream(Output):
 
     def _open_standard_output(self) -> None:
         status = self.system.fstat(1)
-        if stat.S_ISFIFO(status.st_mode):
+        if stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode):
             try:
                 flags = os.O_WRONLY | os.O_NONBLOCK
                 self.fd = self.system.open("/proc/self/fd/1", flags)
                 return
             except OSError:
-                self._most = select.PIPE_BUF  # another user's pipe, or no /proc
+                self._most = select.PIPE_BUF  # another user's, or no /proc
         elif stat.S_ISSOCK(status.st_mode):
             self._most = select.PIPE_BUF
         self.fd = self.system.duplicate(1)
@@ -73,8 +73,9 @@ class Stream(Output):
 
     def _end_torn_line(self, length: int) -> None:
         """`tailmerge a.log >> all.log`: a torn last line that is there does not join ours."""
+        ours = 1 if self.path == "-" else self.fd
         try:
-            fd = self.system.open("/proc/self/fd/1", os.O_RDONLY)
+            fd = self.system.open(f"/proc/self/fd/{ours}", os.O_RDONLY)
         except OSError:
             return  # not readable: as cat would, we append
         try:
@@ -84,14 +85,25 @@ class Stream(Output):
             self.system.close(fd)
 
     async def append(self, batch: Batch) -> None:
+        await self._meet_reader()
+        for piece in batch.pieces(0):
+            await self._write_all(piece)
+
+    async def _meet_reader(self) -> None:
+        """A named pipe can be opened once somebody reads it."""
+        trouble: Trouble | None = None
         while self.fd < 0:
             try:
                 self._open_named()
                 self._begin()
-            except OSError:
-                await self.sleep(RETRY_SECONDS, "nobody reads this pipe")
-        for piece in batch.pieces(0):
-            await self._write_all(piece)
+            except OSError as error:
+                self.close()
+                trouble = trouble or Trouble(self)
+                if error.errno == errno.ENXIO:
+                    error = OSError(None, "nobody reads it")
+                await trouble.wait(error)
+        if trouble:
+            trouble.over()
 
     async def _write_all(self, data: Bytes) -> None:
         view = memoryview(data)
@@ -113,12 +125,9 @@ class Stream(Output):
                     trouble = None
 
     def _write_some(self, view: memoryview) -> int:
-        if self._most == select.PIPE_BUF and not self._is_ready():
+        if self._most == select.PIPE_BUF and not self.system.is_writable(self.fd):
             raise BlockingIOError
         return self.system.write(self.fd, view[: self._most])
-
-    def _is_ready(self) -> bool:
-        return bool(select.select([], [self.fd], [], 0)[1])
 
     async def _wait_until_writable(self) -> None:
         """Until the pipe takes more, its reader goes, or a run that hurries has waited."""
