@@ -177,8 +177,14 @@ def _check_contradictions(
 
 
 def _choose_state(output: str) -> str | None:
-    """A regular file, be it not there yet, has a state beside it; a pipe or a device none."""
+    """A regular file, be it not there yet, has a state beside it; a pipe or a device none.
+
+    /dev/stdout is a device's name, though it may lead to a file.
+    """
     if output == "-" or (os.path.exists(output) and not os.path.isfile(output)):
+        return None
+    folder = os.path.dirname(os.path.abspath(output))
+    if folder in ("/dev", "/dev/fd") or folder.startswith("/proc/"):
         return None
     return default_state(output)
 

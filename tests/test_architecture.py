@@ -152,7 +152,7 @@ ALLOWED = {
     "cli": {
         *("os.write", "os.kill", "resource.getrlimit", "resource.setrlimit"),
         # a message, the signal that it ends by, the limit of the process: a program's own
-        *("os.path.exists", "os.path.isfile"),
+        *("os.path.abspath", "os.path.exists", "os.path.isfile"),
         # whether the output is of a kind that has a state, before there is any loop
         *("os.fstat", "os.open", "open"),
         # a closed standard stream's number is taken before anything else is opened
