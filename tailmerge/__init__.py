@@ -32,7 +32,6 @@ Where things are, from the top; each module imports only from below its own line
     output     what the two kinds of output share
     stream     pipes and standard input
     packed     compressed files, decompressed
-    packed     compressed files, decompressed
     source     one open file: what it is, and how it is read
     batch      what goes out in one piece
     lines      whole lines: where one ends
