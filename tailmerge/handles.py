@@ -29,7 +29,12 @@ class Reader(Protocol):
     """Who reads a handle's source and forwards its lines: a WriteThread, or a Relay."""
 
     async def forward(
-        self, source: Source, until: int | None = None, *, last: bool = False
+        self,
+        source: Source,
+        until: int | None = None,
+        *,
+        last: bool = False,
+        again: bool = True,
     ) -> Progress: ...
 
     async def close_source(self, source: Source) -> None:
@@ -164,7 +169,7 @@ class HandleTail:
 
     async def _forward(self, source: Source, until: int | None, last: bool) -> bool:
         try:
-            progress = await self.reader.forward(source, until, last=last)
+            progress = await self.reader.forward(source, until, last=last, again=False)
         except Rewritten:
             await self.lane.call(_start_over, source)
             if self.report:
@@ -205,7 +210,12 @@ class Relay:
         self._buffer = bytearray(BUFFER)
 
     async def forward(
-        self, source: Source, until: int | None = None, *, last: bool = False
+        self,
+        source: Source,
+        until: int | None = None,
+        *,
+        last: bool = False,
+        again: bool = True,
     ) -> Progress:
         """Hand the next whole lines over; a long line is held in memory.
 

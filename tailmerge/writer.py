@@ -114,19 +114,25 @@ class WriteThread(Lane):
         await self.send(self._real_write, data)
 
     async def forward(
-        self, source: Source, until: int | None = None, *, last: bool = False
+        self,
+        source: Source,
+        until: int | None = None,
+        *,
+        last: bool = False,
+        again: bool = True,
     ) -> Progress:
         """Append the source's next whole lines, at most `HOP` bytes of them or one line.
 
         `until` is the offset behind which nothing is read. With `last` an unfinished last
-        line goes out too, with a newline added.
+        line goes out too, with a newline added. `again` is whether a later run can find
+        these lines once more: else the journal keeps them until they are written.
 
         Raises:
             Rewritten: the file no longer holds what was read from it.
             Refused: the file is not made of lines of bytes.
             OutputError: the output cannot be written.
         """
-        return await self.send(self._real_forward, source, until, last)
+        return await self.send(self._real_forward, source, until, last, again)
 
     async def pump(self, stream: InputStream) -> Progress:
         """Wait for the stream's next bytes and append the lines that they end.
@@ -218,7 +224,9 @@ class WriteThread(Lane):
         async with self._in_turn() as output:
             await output.append(lines_batch(data, (), again=False))
 
-    async def _real_forward(self, source: Source, until: int | None, last: bool) -> Progress:
+    async def _real_forward(
+        self, source: Source, until: int | None, last: bool, again: bool
+    ) -> Progress:
         begin = source.offset
         torn = at_end = False
         async with self._in_turn() as output:
@@ -229,21 +237,21 @@ class WriteThread(Lane):
                 chunk = source.read(self._buffer, until)
                 at_end = chunk.at_end
                 if chunk.cut > chunk.begin:
-                    await output.append(self._take_lines(source, chunk))
+                    await output.append(self._take_lines(source, chunk, again))
                 elif not at_end:
                     end, at_end = source.find_long_end(self._buffer, until)
                     if end is None:
                         break
-                    torn = not await self._append_line(output, source, end, added=b"")
+                    torn = not await self._append_line(output, source, end, b"", again)
                     if torn:
                         break  # said first; the next read finds the file rewritten
             if last and at_end and source.rest > source.offset:
-                torn = not await self._append_line(output, source, source.rest, added=b"\n")
+                torn = not await self._append_line(output, source, source.rest, b"\n", again)
         hole, source.hole = source.hole, 0
         moved = source.offset - begin
         return Progress(moved, not at_end, source.rest - source.offset, hole, torn)
 
-    def _take_lines(self, source: Source, chunk: Chunk) -> Batch:
+    def _take_lines(self, source: Source, chunk: Chunk, again: bool) -> Batch:
         """The chunk's lines; the source is behind them from now on.
 
         Whatever the append waits for, nobody else reads these lines again: a copy that is
@@ -252,9 +260,12 @@ class WriteThread(Lane):
         start = source.offset
         source.advance(self._buffer, chunk)
         span = Span(source.number, start, source.offset, source.marker)
-        return lines_batch(memoryview(self._buffer)[chunk.begin : chunk.cut], (span,))
+        lines = memoryview(self._buffer)[chunk.begin : chunk.cut]
+        return lines_batch(lines, (span,) if again else (), again=again)
 
-    async def _append_line(self, output: Output, source: Source, end: int, added: bytes) -> bool:
+    async def _append_line(
+        self, output: Output, source: Source, end: int, added: bytes, again: bool
+    ) -> bool:
         """Append all up to `end` as one line; False where the file was cut meanwhile.
 
         A read error in the middle ends the line and is raised: it comes whole later.
@@ -277,6 +288,7 @@ class WriteThread(Lane):
 
         def pieces(skip: int) -> Iterator[Bytes]:
             nonlocal whole, failed
+            whole, failed = True, None  # of the last copying: it was copied to be kept, too
             try:
                 yield from source.pieces(self._buffer, start + skip, end)
             except Torn:
@@ -291,9 +303,8 @@ class WriteThread(Lane):
         def whole_lines(count: int) -> int:
             return count if count == length else 0
 
-        await output.append(
-            Batch((span,), length, (first + added)[:EDGE], last, pieces, whole_lines)
-        )
+        spans, first = (span,) if again else (), (first + added)[:EDGE]
+        await output.append(Batch(spans, length, first, last, pieces, whole_lines, again))
         if failed:
             source.offset, source.scanned, source.marker = start, start, marker
             raise failed

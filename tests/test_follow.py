@@ -606,3 +606,16 @@ async def test_one_listing_of_a_folder_serves_all_the_inputs_in_it() -> None:
     await run_fully_async(names, SOON, "m.log", once=True, system=system)
     assert merged() == b"x\n" * 30
     assert 0 < system.listings < len(names)
+
+
+async def test_the_lines_of_a_handle_are_kept_beside_the_journal() -> None:
+    """A later run has no handle to read them from: a kill within them left a torn line."""
+    append("a.log", b"one\ntwo\n")
+    kept: list[bytes] = []
+    system = Faulty(write_at=[lambda write, fd, data, at: kept.append(data) or write(fd, data, at)])
+    with open_binary("a.log") as handle:
+        await run_fully_async(
+            [handle], SOON, "m.log", once=True, state_path="m.state", system=system
+        )
+    assert kept == [b"one\ntwo\n"]
+    assert merged() == b"one\ntwo\n"
