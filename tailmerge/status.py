@@ -105,7 +105,10 @@ def _find_standing(
     for entry in entries:
         if entry.position.number not in met:
             position = entry.position
-            yield Standing(position.path, position.offset, None, entry.size)
+            same = _see(position.path, system, False)  # a compressed one stays where it was read
+            stays = same and same.identity == position.identity and same.path not in matched
+            size = same.size if same and stays else None
+            yield Standing(position.path, position.offset, size, entry.size)
     new = {file.path for file in matching.new}
     for file in there:
         if file.path in matched or file.path in new:
