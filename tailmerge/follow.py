@@ -90,7 +90,7 @@ class SeriesTail:
         self._around = around
         self._named = named
         self._look: Look | None = None
-        self._met = False
+        self._met = series.is_known
         self._failed = False
         """A read failed: it is tried again, without news."""
         self._refused = False

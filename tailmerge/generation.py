@@ -36,6 +36,8 @@ class Generation:
     """Its size when it was looked at last, bytes."""
     changed: float = 0.0
     """When it was last seen to grow, or rotated, seconds of the loop's clock."""
+    missed: bool = False
+    """It was cut, and one look found no copy of it."""
     seen: float = 0.0
     """When there was a file of this content last, seconds since the epoch."""
 

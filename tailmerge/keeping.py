@@ -158,7 +158,7 @@ class Keeping:
         if not copied:
             source.orphan = old.orphan + old.fragment
         old.fd = -1  # whoever still reads from it is told to look again
-        generation.source, generation.size = source, 0
+        generation.source, generation.size, generation.missed = source, 0, False
         self._registry.claim(source.identity, self, generation)
         return lost
 
@@ -205,6 +205,10 @@ class Keeping:
                 self.reopen(generation)
                 found += [generation.source] if generation.source else []
         return found
+
+    def has_cut(self) -> bool:
+        """Whether a file that is held open was found cut, or written over."""
+        return any(g.source.cut for g in self if g.source)
 
     def has_unfinished(self) -> bool:
         """Whether any file, held open or not, has an unfinished last line."""

@@ -38,4 +38,17 @@ class Registry:
             del self._owners[file]
 
     def owner(self, file: Identity) -> tuple[Keeping, Generation] | None:
-        return self._owners.get(file)
+        """Who has this file, held open or by its position; None: nobody, or no longer.
+
+        A generation that was found again as another file is no longer this one, whose
+        number may have been given to a stranger since.
+        """
+        owner = self._owners.get(file)
+        if owner is None:
+            return None
+        generation = owner[1]
+        holder = generation.source or generation.position
+        if holder is None or holder.identity != file:
+            del self._owners[file]
+            return None
+        return owner

@@ -98,6 +98,10 @@ class Folders:
             listed = self._listings[folder] = (begun, self._list(folder))
         return listed[1].get(base, [])
 
+    def forget(self, path: str) -> None:
+        """What was listed beside `path` is older than what was seen since."""
+        self._listings.pop(os.path.split(path)[0], None)
+
     def _list(self, folder: str) -> dict[str, list[Rotated]]:
         groups: dict[str, list[Rotated]] = {}
         try:

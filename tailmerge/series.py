@@ -92,6 +92,11 @@ class Series:
         self.keeping.restore(entries)
         self._resumes = bool(self.keeping.rotated)
 
+    @property
+    def is_known(self) -> bool:
+        """An earlier run read it: a file that is not there was rotated away."""
+        return self._resumes
+
     # probing: cheap, at every interval
 
     def probe(self, now: float) -> News:
@@ -149,6 +154,8 @@ class Series:
         first, self._looked = not self._looked, True
         found = Findings()
         live = self._find_live(found, now)
+        if self.keeping.has_cut():
+            self._folders.forget(self.path)  # the copy was made before the cut was seen
         rotated = self._find_rotated(now)
         if first and not self._resumes:
             rotated = [file for file in rotated if not self._is_passed_over(file)]
@@ -272,6 +279,9 @@ class Series:
             self._match(unknown, standing, cut, found, first, now)
         for generation in keeping:
             if generation.source and generation.source.cut:
+                if not generation.missed:  # a name that moved while the folder was listed
+                    generation.missed = found.unsettled = True
+                    continue
                 found.lost += keeping.begin_again(generation, copied=False)
                 found.rewritten = True
         self._tell_gone(found, live, first)
@@ -466,6 +476,8 @@ class Series:
 
 def _has_grown(generation: Generation, now: float) -> bool:
     assert generation.source
+    if generation.source.cut:
+        return False  # what it was is told by the size from before the cut
     try:
         size = generation.source.size()
     except OSError:

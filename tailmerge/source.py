@@ -274,10 +274,11 @@ class Source:
         self.fragment = b""
 
     def _learn_head(self, buffer: bytearray, chunk: Chunk) -> None:
-        if self.offset == 0:
-            self.head = bytes(memoryview(buffer)[chunk.begin : min(chunk.begin + HEAD, chunk.end)])
-        else:
-            self.head = self.read_at(HEAD, 0)
+        # From what was read, never from the file once more: it may have been cut since.
+        known = len(self.head)
+        if known >= self.offset:
+            begin = chunk.begin + known - self.offset
+            self.head += bytes(memoryview(buffer)[begin : min(begin + HEAD - known, chunk.end)])
 
     def find_long_end(self, buffer: bytearray, until: int | None) -> tuple[int | None, bool]:
         """Look on for the newline of a line longer than a block.
@@ -348,17 +349,21 @@ class Source:
 
     def position(self) -> Position:
         """What is remembered of this file when it is closed."""
+        if len(self.marker) == min(MARKER, self.offset) and (self.head or not self.offset):
+            # Of what was read, and of nothing that is there now: it may have been cut since.
+            return self.position_before()
         file = identity(self.system.fstat(self.fd))
         return read_position(self.read_at, self.path, file, self.offset, self.number)
 
     def position_before(self) -> Position:
         """What was known of this file before it was cut; reads nothing."""
+        head = self.head if self.offset else self.fragment[:HEAD]
         return Position(
             self.path,
             self.identity,
             self.offset,
-            len(self.head),
-            digest(self.head),
+            len(head),
+            digest(head),
             len(self.marker),
             digest(self.marker),
             self.number,
