@@ -20,6 +20,7 @@ Where things are, from the top; each module imports only from below its own line
     recovery   what reached the output before a kill; pure
     journal    the state file: locked, read, written ahead
     series     the files of one input: where rotation is decided
+    beside     the rotated forms beside a file, as a look finds them
     keeping    the files of a series that are kept in mind
     candidates files that may be known ones, compared by content
     generation one file of a series, and what a look found
@@ -33,6 +34,7 @@ Where things are, from the top; each module imports only from below its own line
     stream     pipes and standard input
     packed     compressed files, decompressed
     source     one open file: what it is, and how it is read
+    position   up to where a file was forwarded, and how to know it again
     batch      what goes out in one piece
     lines      whole lines: where one ends
     ending     how a run comes to its end

@@ -12,7 +12,8 @@ from typing import Self
 
 from tailmerge.match import Seen
 from tailmerge.packed import open_any
-from tailmerge.source import Position, Source
+from tailmerge.position import Position
+from tailmerge.source import Source
 from tailmerge.system import Identity, System
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
-from tailmerge.source import Position, Source
+from tailmerge.position import Position
+from tailmerge.source import Source
 
 
 class News(enum.IntEnum):
@@ -40,6 +41,19 @@ class Generation:
     """It was cut, and one look found no copy of it."""
     seen: float = 0.0
     """When there was a file of this content last, seconds since the epoch."""
+
+    def has_grown(self, now: float) -> bool:
+        """Whether it is held open and its size is another than it was."""
+        if self.source is None or self.source.cut:
+            return False  # what a cut file was is told by the size from before the cut
+        try:
+            size = self.source.size()
+        except OSError:
+            return False  # the read that follows, or the let-go, meets the same error
+        if size == self.size:
+            return False
+        self.size, self.changed = size, now
+        return True
 
     @property
     def remembered(self) -> Position | None:

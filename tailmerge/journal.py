@@ -14,8 +14,8 @@ import stat
 from collections.abc import Iterable
 
 from tailmerge.batch import Batch
+from tailmerge.position import Position, digest
 from tailmerge.report import damaged_state, output_busy, unusable_state
-from tailmerge.source import Position, digest
 from tailmerge.state import (
     PID_WIDTH,
     SETTLED,

@@ -16,8 +16,9 @@ from tailmerge.generation import Generation
 from tailmerge.lines import find_last_lines
 from tailmerge.match import Seen
 from tailmerge.packed import PackedSource, open_any
+from tailmerge.position import Position
 from tailmerge.registry import Registry
-from tailmerge.source import Position, Source
+from tailmerge.source import Source
 from tailmerge.state import FORGET_SECONDS, Entry
 from tailmerge.system import Identity, System
 
@@ -205,6 +206,23 @@ class Keeping:
                 self.reopen(generation)
                 found += [generation.source] if generation.source else []
         return found
+
+    def give_up_gone(self) -> int:
+        """What was not read of files that are gone, bytes; each is told once."""
+        lost = 0
+        for generation in self.rotated:
+            position = generation.position
+            if position and generation.path is None and generation.size > position.offset:
+                lost += generation.size - position.offset
+                generation.size = position.offset
+        return lost
+
+    def is_over(self) -> bool:
+        """Whether the file of this name is a compressed one, which does not grow."""
+        live = self.live
+        return live is not None and (
+            isinstance(live.source, PackedSource) or live.position is not None
+        )
 
     def has_cut(self) -> bool:
         """Whether a file that is held open was found cut, or written over."""

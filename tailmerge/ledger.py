@@ -17,11 +17,11 @@ from tailmerge.journal import Journal
 from tailmerge.keeping import Keeping
 from tailmerge.named import NamedFile
 from tailmerge.output import Output
+from tailmerge.position import Position
 from tailmerge.registry import Registry
 from tailmerge.report import Report, cannot_write_state
 from tailmerge.resume import Resume
 from tailmerge.series import Series
-from tailmerge.source import Position
 from tailmerge.state import FORGET_SECONDS, Entry, Mark, State
 from tailmerge.system import System
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from tailmerge.source import HEAD, Position
+from tailmerge.position import HEAD, Position
 from tailmerge.system import Identity
 
 

@@ -17,8 +17,8 @@ from typing import Protocol
 
 from tailmerge.batch import Batch, Bytes
 from tailmerge.output import Audience, Output, Trouble
+from tailmerge.position import EMPTY, Position, position_of
 from tailmerge.report import Report, cannot_open, output_busy
-from tailmerge.source import EMPTY, Position, position_of
 from tailmerge.system import System, identity
 
 

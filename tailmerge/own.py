@@ -16,11 +16,11 @@ from tailmerge.discover import STDIN, Discovery, Found, Kind, discover
 from tailmerge.journal import KEPT_SUFFIX, default_state, read_state
 from tailmerge.named import Ahead, NamedFile
 from tailmerge.output import Output
+from tailmerge.position import Position, digest, fits, position_of
 from tailmerge.recovery import edges_fit
 from tailmerge.registry import Registry
 from tailmerge.report import StateError, closed_output, others_state, state_needs_file
 from tailmerge.rotation import rotated_forms
-from tailmerge.source import Position, digest, fits, position_of
 from tailmerge.state import Record, State
 from tailmerge.system import Identity, System, identity, is_regular
 

@@ -18,7 +18,8 @@ from dataclasses import replace
 from typing import IO, Any, cast
 
 from tailmerge.lines import BLOCK
-from tailmerge.source import MARKER, Position, Source, holds, open_source, read_position
+from tailmerge.position import MARKER, Position, holds, read_position
+from tailmerge.source import Source, open_source
 from tailmerge.system import Identity, System, identity
 
 MAGIC = (
@@ -82,7 +83,7 @@ def _open_zstd(raw: IO[bytes]) -> IO[bytes]:
 OPENERS: dict[str, Callable[[Any], IO[bytes]]] = {
     "gzip": lambda raw: cast(IO[bytes], gzip.GzipFile(fileobj=raw)),
     "bzip2": lambda raw: cast(IO[bytes], bz2.BZ2File(raw)),
-    "xz": lambda raw: cast(IO[bytes], lzma.LZMAFile(raw)),
+    "xz": lambda raw: cast(IO[bytes], lzma.LZMAFile(raw)),  # noqa: SIM115
     "zstd": _open_zstd,
 }
 

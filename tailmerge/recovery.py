@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tailmerge.batch import EDGE
 from tailmerge.lines import BLOCK
-from tailmerge.source import digest
+from tailmerge.position import digest
 from tailmerge.state import Record
 
 ReadAt = Callable[[int, int], bytes]

@@ -17,17 +17,11 @@ from tailmerge.journal import Journal
 from tailmerge.lines import BLOCK
 from tailmerge.named import NamedFile
 from tailmerge.packed import open_any
+from tailmerge.position import MARKER, Position, digest, fits, skip_numbers
 from tailmerge.recovery import Finding, ReadAt, Verdict, edges_fit, examine
 from tailmerge.report import Report, others_state
 from tailmerge.rotation import Folders, age_order
-from tailmerge.source import (
-    MARKER,
-    Position,
-    Source,
-    digest,
-    fits,
-    skip_numbers,
-)
+from tailmerge.source import Source
 from tailmerge.state import Mark, Record, State
 from tailmerge.system import System, identity
 

@@ -13,10 +13,9 @@ the cut is taken from the copy where there is one.
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Iterable
 
+from tailmerge.beside import Beside
 from tailmerge.candidates import Candidates
 from tailmerge.generation import Findings, Generation, Look, News
 from tailmerge.keeping import Keeping
@@ -24,10 +23,10 @@ from tailmerge.lines import find_last_lines
 from tailmerge.match import Matching, Seen, match
 from tailmerge.packed import NotThereYet, PackedSource
 from tailmerge.registry import Registry
-from tailmerge.rotation import Folders, age_order
+from tailmerge.rotation import Folders
 from tailmerge.source import Source
 from tailmerge.state import Entry
-from tailmerge.system import Identity, System, identity, is_regular
+from tailmerge.system import System, identity, is_regular
 
 SETTLE_SECONDS = 0.05
 """After a rotation was seen the folder is listed again so much later: a listing that was
@@ -35,10 +34,6 @@ read while names moved may have missed one."""
 
 RECHECK_SECONDS = 1.0
 """How often what nobody tells of is looked at: late lines, copies, what was unreadable."""
-
-QUIET_SECONDS = 2.0
-"""How long a file of a few bytes that looks like a copy must not grow to be none: between
-copying and cutting that little a copytruncate takes no time."""
 
 
 class Series:
@@ -70,7 +65,7 @@ class Series:
         self.keeping = Keeping(path, name or path, system, registry)
         self._system = system
         self._registry = registry
-        self._folders = folders
+        self._beside = Beside(self.keeping, system, registry, folders)
         self._rotate_wait = rotate_wait
         self._lines = lines
         self._named = named
@@ -82,10 +77,6 @@ class Series:
         """The newest rotated file, read or not."""
         self._signature: tuple[int, ...] | None = ()
         """What the last probe saw; None: no file. At first nothing, which is neither."""
-        self._sizes: dict[Identity, tuple[int, float]] = {}
-        """Of files that look like copies: their size, and since when it is so."""
-        self._came_up_together: set[Identity] = set()
-        """Files that look like copies of the live one and were first seen with it."""
         self._unreadable: set[str] = set()
         self._checked = 0.0
         self._trouble = False
@@ -119,7 +110,7 @@ class Series:
             if same and live and signature:
                 live.size = max(live.size, signature[2])
         for generation in self.keeping.rotated:
-            if generation.source and _has_grown(generation, now):
+            if generation.has_grown(now):
                 news = max(news, News.GREW)
         if now - self._checked >= RECHECK_SECONDS:
             self._checked = now
@@ -132,20 +123,13 @@ class Series:
         rotated = self.keeping.rotated
         if newest := self._newest:
             size = max((g.size for g in rotated if g.path == newest.path), default=newest.size)
-            if self._differs(newest.path, size, newest.identity):
+            if self._beside.differs(newest.path, size, newest.identity):
                 return True
         return any(
-            self._differs(g.path, g.size, g.position.identity)
+            self._beside.differs(g.path, g.size, g.position.identity)
             for g in rotated
             if g.path in self._named and g.path and g.position
         )
-
-    def _differs(self, path: str, size: int, file: Identity) -> bool:
-        try:
-            status = self._system.stat(path)
-        except OSError:
-            return True
-        return status.st_size != size or identity(status) != file
 
     # looking: where rotation is decided
 
@@ -154,9 +138,7 @@ class Series:
         first, self._looked = not self._looked, True
         found = Findings()
         live = self._find_live(found, now)
-        if self.keeping.has_cut():
-            self._folders.forget(self.path)  # the copy was made before the cut was seen
-        rotated = self._find_rotated(now)
+        rotated = self._beside.find_rotated(now)
         if first and not self._resumes:
             rotated = [file for file in rotated if not self._is_passed_over(file)]
         self._settle(rotated, live, found, first, now)
@@ -202,48 +184,6 @@ class Series:
             return None
         return Seen(self.path, current, status.st_size, status.st_mtime, live=True)
 
-    def _find_rotated(self, now: float) -> list[Seen]:
-        """The rotated forms beside the file, oldest first."""
-        folder = os.path.dirname(self.path)
-        live = self.keeping.live and self.keeping.live.source
-        files = {}
-        for rotated in self._folders.find_rotated(self.path, now):
-            path = os.path.join(folder, rotated.name)
-            try:
-                status = self._system.stat(path)
-            except OSError:
-                continue  # renamed since the listing: the next look finds its new name
-            file = identity(status)
-            if not is_regular(status) or (live and live.identity == file):
-                continue
-            if file in self._registry.outputs or self._is_others(file):
-                continue
-            quiet = self._is_quiet(file, status, now)
-            size, modified, packed = status.st_size, status.st_mtime, rotated.compressed
-            seen = Seen(path, file, size, modified, live=False, compressed=packed, quiet=quiet)
-            # By device and inode: a link beside a file is the same file once more.
-            files[file] = (age_order(rotated, status.st_mtime), seen)
-        return [seen for _, seen in sorted(files.values(), key=lambda pair: pair[0])]
-
-    def _is_quiet(self, file: Identity, status: os.stat_result, now: float) -> bool:
-        """Whether a file that came up with the live one has not grown for a while.
-
-        By our clock or by its own. Beside a live file that was known before it is a copy,
-        however long that stands.
-        """
-        if self.keeping.live and file not in self._came_up_together:
-            return False
-        size, since = self._sizes.get(file, (-1, now))
-        if size != status.st_size:
-            self._sizes[file] = (status.st_size, now)
-            since = now
-        age = max(now - since, time.time() - status.st_mtime)
-        return age >= QUIET_SECONDS
-
-    def _is_others(self, file: Identity) -> bool:
-        owner = self._registry.owner(file)
-        return owner is not None and owner[0] is not self.keeping and bool(owner[1].source)
-
     def _is_passed_over(self, file: Seen) -> bool:
         if file.path in self._named or file.modified >= self._passed_before:
             return False
@@ -284,7 +224,7 @@ class Series:
                     continue
                 found.lost += keeping.begin_again(generation, copied=False)
                 found.rewritten = True
-        self._tell_gone(found, live, first)
+        found.lost += keeping.give_up_gone()
         self._put_in_order(rotated)
 
     def _put_in_order(self, rotated: list[Seen]) -> None:
@@ -300,14 +240,6 @@ class Series:
         """Whether there is a newer rotated file, be it empty: this one's end has come."""
         newest = self._newest
         return newest is not None and generation.path not in (None, newest.path)
-
-    def _tell_gone(self, found: Findings, live: Seen | None, first: bool) -> None:
-        """A position that was not read to its end and whose file is gone: said once."""
-        for generation in self.keeping.rotated:
-            position = generation.position
-            if position and generation.path is None and generation.size > position.offset:
-                found.lost += generation.size - position.offset
-                generation.size = position.offset
 
     def _match(
         self,
@@ -331,7 +263,7 @@ class Series:
             matching = match(positions, unknown, standing, candidates.fits, candidates.is_copy)
             self._waits = bool(matching.copies)
             if any(file.live for file in matching.new):
-                self._came_up_together = {file.identity for file in matching.copies}
+                self._beside.came_up_together = {file.identity for file in matching.copies}
             self._go_on(matching, cut, candidates, found, now)
             new = matching.new
             if cut and cut in matching.gone and cut.source:
@@ -403,7 +335,7 @@ class Series:
         if owner is None or owner[0] is self.keeping:
             return False
         keeping, generation = owner
-        if generation.source and _leads_to(keeping.name, source.identity, self._system):
+        if generation.source and self._system.leads_to(keeping.name, source.identity):
             found.twin = keeping.path
             return True
         position = generation.remembered
@@ -419,7 +351,7 @@ class Series:
         source = generation.source
         if source is None:
             return
-        _has_grown(generation, now)
+        generation.has_grown(now)
         packed = isinstance(source, PackedSource)
         quiet = packed or now - generation.changed >= self._rotate_wait
         if not quiet or source.rest < generation.size:
@@ -432,13 +364,6 @@ class Series:
                 return  # moved to where it cannot be found again: held on to
         self.keeping.let_go(source)
         found.let_go = True
-
-    def _is_over(self) -> bool:
-        """Whether the file of this name is a compressed one, which does not grow."""
-        live = self.keeping.live
-        if live is None:
-            return False
-        return isinstance(live.source, PackedSource) or bool(live.position)
 
     def close(self) -> None:
         """Let go of every file."""
@@ -453,7 +378,7 @@ class Series:
         reads = []
         for generation in held:
             assert generation.source
-            _has_grown(generation, now)
+            generation.has_grown(now)
             reads.append((generation.source, generation.size))
         return Look(
             reads=tuple(reads),
@@ -470,26 +395,5 @@ class Series:
             readable=tuple(found.readable),
             lost=found.lost,
             held=len(held),
-            over=self._is_over(),
+            over=self.keeping.is_over(),
         )
-
-
-def _has_grown(generation: Generation, now: float) -> bool:
-    assert generation.source
-    if generation.source.cut:
-        return False  # what it was is told by the size from before the cut
-    try:
-        size = generation.source.size()
-    except OSError:
-        return False  # the read that follows, or the let-go, meets the same error and says it
-    if size == generation.size:
-        return False
-    generation.size, generation.changed = size, now
-    return True
-
-
-def _leads_to(path: str, file: Identity, system: System) -> bool:
-    try:
-        return identity(system.stat(path)) == file
-    except OSError:
-        return False

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tailmerge.position import MARKER, Position
 from tailmerge.report import StateError, damaged_state, newer_state
-from tailmerge.source import MARKER, Position
 
 FORMAT = 1
 """The version of the format; a state of a newer one is refused."""

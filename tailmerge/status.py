@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from tailmerge.candidates import Candidates
 from tailmerge.journal import read_state
 from tailmerge.match import Seen, match
+from tailmerge.position import Position
 from tailmerge.recovery import edges_fit
 from tailmerge.report import others_state, show
 from tailmerge.rotation import Folders, age_order
-from tailmerge.source import Position
 from tailmerge.state import Entry, State
 from tailmerge.system import System, identity, is_regular
 

@@ -61,6 +61,13 @@ class System:
     def fstat(self, fd: int) -> os.stat_result:
         return os.fstat(fd)
 
+    def leads_to(self, path: str, file: Identity) -> bool:
+        """Whether this name is this file's."""
+        try:
+            return identity(self.stat(path)) == file
+        except OSError:
+            return False
+
     def absolute(self, path: str) -> str:
         return os.path.abspath(path)
 

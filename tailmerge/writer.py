@@ -23,10 +23,11 @@ from tailmerge.ledger import Ledger
 from tailmerge.named import NamedFile
 from tailmerge.output import Audience, Output
 from tailmerge.piped import Stream
+from tailmerge.position import MARKER
 from tailmerge.registry import Registry
 from tailmerge.report import OutputError, Report, TailmergeError, cannot_open
 from tailmerge.series import Series
-from tailmerge.source import BUFFER, MARKER, Chunk, Rewritten, Source, Torn
+from tailmerge.source import BUFFER, Chunk, Rewritten, Source, Torn
 from tailmerge.state import Entry
 from tailmerge.stream import Carry, InputStream
 from tailmerge.system import Identity, System

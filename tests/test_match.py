@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailmerge.match import Matching, Seen, match
-from tailmerge.source import Position
+from tailmerge.position import Position
 from tailmerge.system import Identity
 
 HEADER = b"#Fields: date time\n"

@@ -10,18 +10,8 @@ import pytest
 from helpers import Faulty, append, before, fault
 
 from tailmerge.lines import BLOCK
-from tailmerge.source import (
-    BUFFER,
-    HEAD,
-    MARKER,
-    SCAN,
-    Chunk,
-    Refused,
-    Rewritten,
-    Torn,
-    fits,
-    open_source,
-)
+from tailmerge.position import HEAD, MARKER, fits
+from tailmerge.source import BUFFER, SCAN, Chunk, Refused, Rewritten, Torn, open_source
 from tailmerge.system import System
 
 

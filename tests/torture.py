@@ -16,6 +16,7 @@ import argparse
 import collections
 import contextlib
 import gzip
+import itertools
 import json
 import os
 import random
@@ -207,7 +208,7 @@ def count(output: Path, writers: list[Writer], foreign: int) -> dict[str, Any]:
     for writer in writers:
         for generation in writer.lines.values():
             places = [place[line] for line in generation if line in place]
-            reordered += sum(a > b for a, b in zip(places, places[1:], strict=False))
+            reordered += sum(a > b for a, b in itertools.pairwise(places))
     return {
         "lines": len(wanted),
         "rotations": sum(w.rotations for w in writers),

@@ -1,0 +1,90 @@
+"""What stands beside an input's file: its rotated forms, as a look finds them.
+
+Names only propose. What belongs to another input, or is the output, is left out; a link to
+a file that is there already is the same file once more; and of what looks like a copy it is
+remembered since when it has not grown.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from tailmerge.keeping import Keeping
+from tailmerge.match import Seen
+from tailmerge.registry import Registry
+from tailmerge.rotation import Folders, age_order
+from tailmerge.system import Identity, System, identity, is_regular
+
+QUIET_SECONDS = 2.0
+"""How long a file of a few bytes that looks like a copy must not grow to be none: between
+copying and cutting that little a copytruncate takes no time."""
+
+
+class Beside:
+    """The rotated forms of one series."""
+
+    def __init__(
+        self, keeping: Keeping, system: System, registry: Registry, folders: Folders
+    ) -> None:
+        self._keeping = keeping
+        self._system = system
+        self._registry = registry
+        self._folders = folders
+        self._sizes: dict[Identity, tuple[int, float]] = {}
+        """Of files that may be copies: their size, and since when it is so."""
+        self.came_up_together: set[Identity] = set()
+        """Files that look like copies of the live one and were first seen with it."""
+
+    def find_rotated(self, now: float) -> list[Seen]:
+        """The rotated forms beside the file, oldest first."""
+        keeping = self._keeping
+        if keeping.has_cut():
+            self._folders.forget(keeping.path)  # the copy was made before the cut was seen
+        folder = os.path.dirname(keeping.path)
+        live = keeping.live and keeping.live.source
+        files = {}
+        for rotated in self._folders.find_rotated(keeping.path, now):
+            path = os.path.join(folder, rotated.name)
+            try:
+                status = self._system.stat(path)
+            except OSError:
+                continue  # renamed since the listing: the next look finds its new name
+            file = identity(status)
+            if not is_regular(status) or (live and live.identity == file):
+                continue
+            if file in self._registry.outputs or self._is_others(file):
+                continue
+            quiet = self._is_quiet(file, status, now)
+            size, modified, packed = status.st_size, status.st_mtime, rotated.compressed
+            seen = Seen(path, file, size, modified, live=False, compressed=packed, quiet=quiet)
+            # By device and inode: a link beside a file is the same file once more.
+            files[file] = (age_order(rotated, status.st_mtime), seen)
+        return [seen for _, seen in sorted(files.values(), key=lambda pair: pair[0])]
+
+    def differs(self, path: str, size: int, file: Identity) -> bool:
+        """Whether this name no longer leads to this file of this size."""
+        try:
+            status = self._system.stat(path)
+        except OSError:
+            return True
+        return status.st_size != size or identity(status) != file
+
+    def _is_quiet(self, file: Identity, status: os.stat_result, now: float) -> bool:
+        """Whether a file that came up with the live one has not grown for a while.
+
+        By our clock or by its own. Beside a live file that was known before it is a copy,
+        however long that stands.
+        """
+        if self._keeping.live and file not in self.came_up_together:
+            return False
+        size, since = self._sizes.get(file, (-1, now))
+        if size != status.st_size:
+            self._sizes[file] = (status.st_size, now)
+            since = now
+        age = max(now - since, time.time() - status.st_mtime)
+        return age >= QUIET_SECONDS
+
+    def _is_others(self, file: Identity) -> bool:
+        owner = self._registry.owner(file)
+        return owner is not None and owner[0] is not self._keeping and bool(owner[1].source)
