@@ -148,8 +148,10 @@ class Report:
         self._problem(name, explain(error) + ("" if self._once else ", tried again"))
 
     def input_refused(self, name: str, encoding: str) -> None:
+        # Left to find the byte order by its mark, iconv takes the mark away.
+        family = encoding.removesuffix("LE").removesuffix("BE")
         self._problem(
-            name, f"is {encoding}, not read; convert it: iconv -f {encoding} -t UTF-8 {show(name)}"
+            name, f"is {encoding}, not read; convert it: iconv -f {family} -t UTF-8 {show(name)}"
         )
 
     def input_special(self, name: str, kind: str) -> None:

@@ -75,7 +75,7 @@ class Resume:
         mark = state.mark
         if mark is None:
             return True
-        same = self._is_ours(self._output.fd, mark, state)
+        same = not self._output.is_new and self._is_ours(self._output.fd, mark, state)
         if not same and not self._is_new_name_only(mark):
             self._report.output_is_new(self._output.path)
             state.past.append(mark.position)
@@ -97,8 +97,12 @@ class Resume:
 
     def _is_ours(self, fd: int, mark: Mark, state: State) -> bool:
         """Whether this file is the output that the state tells of."""
-        if identity(self._system.fstat(fd)) == mark.position.identity:
-            return True
+        status = self._system.fstat(fd)
+        if identity(status) == mark.position.identity:
+            # Shorter than it was: truncated. As long, with other bytes: its inode was reused.
+            if status.st_size < mark.position.offset or mark.position.head_length == 0:
+                return True
+            return fits(self._system, fd, mark.position)
         if mark.position.offset:
             return fits(self._system, fd, mark.position)
         read = self._reader(fd)
