@@ -26,6 +26,9 @@ from tailmerge.system import System
 from tailmerge.watch import Watch
 from tailmerge.writer import Progress, WriteThread
 
+HOLD_SECONDS = 0.1
+"""How long one hop may take before the input is looked after meanwhile."""
+
 
 @dataclass(slots=True)
 class Surroundings:
@@ -131,9 +134,9 @@ class SeriesTail:
         if news is not News.GREW:  # the name changed, the time is over, or the run is
             await self._look_again()
 
-    async def _look_again(self) -> None:
+    async def _look_again(self, *, hold: bool = False) -> None:
         now = asyncio.get_running_loop().time()
-        self._look = look = await self._around.output.look(self.series, now)
+        self._look = look = await self._around.output.look(self.series, now, hold=hold)
         self._tell(look)
         for source in look.finish:
             if await self._forward(source, None, last=True):
@@ -176,21 +179,21 @@ class SeriesTail:
         done = False
         while not done:
             assert self._look
-            done = True
-            for source, size in self._look.reads:
+            look = self._look
+            for source, size in look.reads:
                 until = size if self._around.once else None
                 last = isinstance(source, PackedSource)  # it will not grow
                 if not await self._forward(source, until, last=last):
                     await self._look_again()
-                    done = False
                     break
+            done = look is self._look
 
     async def _forward(self, source: Source, until: int | None, *, last: bool = False) -> bool:
         """Forward from one file to its end; False where it was rewritten: look again."""
         around, more = self._around, True
         while more and not around.ending.stopped:
             try:
-                progress = await around.output.forward(source, until, last=last)
+                progress = await self._forward_once(source, until, last)
             except Rewritten:
                 return False
             except Refused as refused:
@@ -211,6 +214,17 @@ class SeriesTail:
                 around.report.line_torn(self.series.path)
             more = progress.more
         return True
+
+    async def _forward_once(self, source: Source, until: int | None, last: bool) -> Progress:
+        """One hop; while its output does not take it, rotation is seen all the same.
+
+        A full disk may last for hours: what is rotated and deleted meanwhile is held open.
+        """
+        forward = asyncio.ensure_future(self._around.output.forward(source, until, last=last))
+        while not (await asyncio.wait([forward], timeout=HOLD_SECONDS))[0]:
+            if self._around.watch.take(self.series) is News.CHANGED:
+                await self._look_again(hold=True)
+        return forward.result()
 
     async def _finish(self) -> None:
         """The run ends by itself: unfinished last lines are written, as cat would.

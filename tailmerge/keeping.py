@@ -128,7 +128,7 @@ class Keeping:
             self.live = generation
         self._registry.claim(source.identity, self, generation)
 
-    def reopen(self, generation: Generation) -> None:
+    def reopen(self, generation: Generation, now: float) -> None:
         """Open a file again that was let go of while its last line was unfinished."""
         position, path = generation.position, generation.path
         if position is None or path is None or generation.size <= position.offset:
@@ -141,6 +141,9 @@ class Keeping:
             source.start_at(position.offset)
             source.number = position.number
             generation.source, generation.position = source, None
+            # An earlier run's clock is not ours: the file tells how long it has been quiet.
+            age = max(0.0, time.time() - self._system.fstat(source.fd).st_mtime)
+            generation.changed = max(generation.changed, now - age)
             self._registry.claim(source.identity, self, generation)
         else:
             source.close()
@@ -203,7 +206,7 @@ class Keeping:
         found = [g.source for g in self if g.source and g.source.rest > g.source.offset]
         for generation in self.rotated:
             if generation.source is None:
-                self.reopen(generation)
+                self.reopen(generation, 0.0)
                 found += [generation.source] if generation.source else []
         return found
 

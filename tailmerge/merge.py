@@ -374,12 +374,12 @@ class _Run:
 
     async def _discover_again(self, around: Surroundings) -> None:
         patterns = [name for name in self.names if is_pattern(name)]
-        outputs = await around.output.call(lambda: frozenset(self.registry.outputs))
+        outputs = await around.output.call(self.registry.outputs.copy)
         discovery, own = await self.lane.call(
             self.own.survey, patterns, frozenset(self.met), outputs
         )
         fresh: list[Found] = []
-        for found in discovery.found:
+        for found in [f for f in discovery.found if f.name not in self.met]:  # two may overlap
             self.met.add(found.name)
             if found.name in own:
                 self.report.output_skipped(found.name)

@@ -15,7 +15,7 @@ import stat
 from collections.abc import Callable
 from typing import Protocol
 
-from tailmerge.batch import Batch, Bytes
+from tailmerge.batch import Batch
 from tailmerge.output import Audience, Output, Trouble
 from tailmerge.position import EMPTY, Position, position_of
 from tailmerge.report import Report, cannot_open, output_busy
@@ -46,6 +46,8 @@ class NamedFile(Output):
         self._end = -1
         """Where our last write ended; the file is as long unless others wrote to it."""
         self.ahead: Ahead | None = None
+        self._untold: Position | None = None
+        """The file before, where the journal does not know yet that there is another."""
         self.is_new = False
         """There was no file of this name."""
 
@@ -196,6 +198,7 @@ class NamedFile(Output):
     async def _find_again(self) -> None:
         """Make sure that the name is the file we hold, and that we begin on a new line."""
         await self._insist(self._check_name)
+        await self._insist(self._tell_reopened)
         await self._insist(self._end_line)
 
     def _check_name(self) -> None:
@@ -213,13 +216,20 @@ class NamedFile(Output):
         old = self.fd
         try:
             self._open(status)
-        except OSError:
+        except BaseException:
+            if self.fd not in (old, -1):
+                self.system.close(self.fd)  # opened, and then not to be had
             self.fd = old
             raise
         self.system.close(old)
-        if self.ahead:
-            self.ahead.reopened(before, self.position())
+        self._untold = before
         self.report.output_reopened(self.path)
+
+    def _tell_reopened(self) -> None:
+        """The journal learns of the new file, however often that has to be tried."""
+        if self._untold and self.ahead:
+            self.ahead.reopened(self._untold, self.position())
+        self._untold = None
 
     def _end_line(self) -> None:
         """Others wrote, or nobody did yet: a torn line does not join ours."""
@@ -235,11 +245,3 @@ class NamedFile(Output):
         if torn:
             length += self.system.write(self.fd, b"\n")
         self._end = length
-
-    # recovery
-
-    def finish(self, data: Bytes) -> None:
-        """Append the rest of a line that a kill cut short; raises OSError as write does."""
-        view = memoryview(data)
-        while view:
-            view = view[self.system.write(self.fd, view) :]

@@ -133,7 +133,10 @@ class PackedSource(Source):
             self._file.seek(offset)
             self._at, self._tail = offset, b""
         while got < len(view):
-            data = self._file.read(len(view) - got)
+            try:
+                data = self._file.read(len(view) - got)
+            except BROKEN as error:  # it was whole when it was opened: cut since
+                raise NotThereYet(None, f"is not a whole compressed file: {error}") from error
             if not data:
                 break
             view[got : got + len(data)] = data

@@ -49,6 +49,5 @@ class Registry:
         generation = owner[1]
         holder = generation.source or generation.position
         if holder is None or holder.identity != file:
-            del self._owners[file]
             return None
         return owner

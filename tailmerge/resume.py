@@ -61,7 +61,7 @@ class Resume:
             state.starting_over = False
         elif there:
             skip_numbers(max((*state.entries, 0)))
-            if not self._settle(state):
+            if not self._settle(state) and state.boot == self._system.boot():
                 journal.state = state
                 return state  # as it was left: nothing is written
         state.mark = Mark(path, output.position())

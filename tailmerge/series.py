@@ -133,16 +133,15 @@ class Series:
 
     # looking: where rotation is decided
 
-    def look(self, now: float) -> Look:
-        """Find the files of the series and decide what is read from where."""
+    def look(self, now: float, *, hold: bool = False) -> Look:
+        """Decide what is read from where; with `hold` nothing is let go of: it may be in use."""
         first, self._looked = not self._looked, True
         found = Findings()
         live = self._find_live(found, now)
         rotated = self._beside.find_rotated(now)
-        if first and not self._resumes:
-            rotated = [file for file in rotated if not self._is_passed_over(file)]
+        rotated = [f for f in rotated if not (first and self._is_passed_over(f))]
         self._settle(rotated, live, found, first, now)
-        for generation in list(self.keeping.rotated):
+        for generation in [] if hold else list(self.keeping.rotated):
             self._let_go_if_quiet(generation, found, now)
         unreadable = {path for path, _ in found.unreadable}
         found.readable = sorted(self._unreadable - unreadable)
@@ -185,7 +184,7 @@ class Series:
         return Seen(self.path, current, status.st_size, status.st_mtime, live=True)
 
     def _is_passed_over(self, file: Seen) -> bool:
-        if file.path in self._named or file.modified >= self._passed_before:
+        if self._resumes or file.path in self._named or file.modified >= self._passed_before:
             return False
         self.keeping.pass_over(file)
         self._newest = file
@@ -196,6 +195,7 @@ class Series:
     ) -> None:
         """Match what is there with what is known; open what is to be read."""
         keeping = self.keeping
+        self._waits = False
         held = keeping.held()
         unknown = [f for f in rotated if f.identity not in held and f.size > 0]
         for generation in keeping.rotated:
@@ -225,16 +225,16 @@ class Series:
                 found.lost += keeping.begin_again(generation, copied=False)
                 found.rewritten = True
         found.lost += keeping.give_up_gone()
-        self._put_in_order(rotated)
+        self._put_in_order(rotated, now)
 
-    def _put_in_order(self, rotated: list[Seen]) -> None:
+    def _put_in_order(self, rotated: list[Seen], now: float) -> None:
         order = {file.path: index for index, file in enumerate(rotated)}
         self.keeping.rotated.sort(key=lambda g: order.get(g.path or "", -1))
         if rotated:
             self._newest = rotated[-1]
         for generation in self.keeping.rotated:
             if self._is_followed(generation):
-                self.keeping.reopen(generation)
+                self.keeping.reopen(generation, now)
 
     def _is_followed(self, generation: Generation) -> bool:
         """Whether there is a newer rotated file, be it empty: this one's end has come."""

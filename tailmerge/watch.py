@@ -72,6 +72,10 @@ class Watch:
         for probed in tuple(self._waiting):
             self._wake(probed)
 
+    def take(self, probed: Probed) -> News:
+        """The news that there are, without waiting."""
+        return self._news.pop(probed, News.NONE)
+
     async def wait(self, probed: Probed, seconds: float | None = None) -> News:
         """Wait for news, at most so long; `NONE` when the time, or the run, is over."""
         if not self._ended and probed not in self._news:

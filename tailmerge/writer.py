@@ -159,9 +159,9 @@ class WriteThread(Lane):
         """Tell a write that waits for its output that the run is to end."""
         await self.call(self._opened.hurry)
 
-    async def look(self, series: Series, now: float) -> Look:
+    async def look(self, series: Series, now: float, *, hold: bool = False) -> Look:
         """Look for a series' files; what becomes known by it is kept in the state."""
-        return await self.send(self._real_look, series, now)
+        return await self.send(self._real_look, series, now, hold)
 
     async def known(self, registry: Registry, series: Iterable[Series]) -> dict[str, list[Entry]]:
         """What earlier runs left, by the input's absolute name; from now on the state
@@ -215,8 +215,8 @@ class WriteThread(Lane):
                 self._failed = error  # what it left is for the next run to prove
                 raise
 
-    async def _real_look(self, series: Series, now: float) -> Look:
-        look = series.look(now)
+    async def _real_look(self, series: Series, now: float, hold: bool) -> Look:
+        look = series.look(now, hold=hold)
         if self._ledger:
             self._ledger.flush()
         return look
