@@ -222,7 +222,7 @@ class SeriesTail:
         """
         forward = asyncio.ensure_future(self._around.output.forward(source, until, last=last))
         while not (await asyncio.wait([forward], timeout=HOLD_SECONDS))[0]:
-            if self._around.watch.take(self.series) is News.CHANGED:
+            if self._around.watch.take_change(self.series):
                 await self._look_again(hold=True)
         return forward.result()
 

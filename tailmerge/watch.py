@@ -72,9 +72,12 @@ class Watch:
         for probed in tuple(self._waiting):
             self._wake(probed)
 
-    def take(self, probed: Probed) -> News:
-        """The news that there are, without waiting."""
-        return self._news.pop(probed, News.NONE)
+    def take_change(self, probed: Probed) -> bool:
+        """Whether its name changed, without waiting; news of growth are left to be met."""
+        if self._news.get(probed) is not News.CHANGED:
+            return False
+        del self._news[probed]
+        return True
 
     async def wait(self, probed: Probed, seconds: float | None = None) -> News:
         """Wait for news, at most so long; `NONE` when the time, or the run, is over."""
