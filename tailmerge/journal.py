@@ -28,7 +28,7 @@ from tailmerge.state import (
     format_record,
     parse_state,
 )
-from tailmerge.system import System, identity
+from tailmerge.system import System, identity, is_regular
 
 JOURNAL_BYTES = 1024 * 1024
 """A journal of this size is replaced by a checkpoint."""
@@ -302,6 +302,8 @@ def read_state(path: str, system: System) -> State:
     except OSError as error:
         raise unusable_state(path, f"cannot be read: {error.strerror or error}".lower()) from error
     try:
+        if not is_regular(system.fstat(fd)):
+            raise unusable_state(path, "is not a regular file")
         text = b""
         while part := system.read_at(fd, 1 << 20, len(text)):
             text += part

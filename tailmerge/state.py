@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tailmerge.position import MARKER, Position
+from tailmerge.position import HEAD, MARKER, Position
 from tailmerge.report import StateError, damaged_state, newer_state
 
 FORMAT = 1
@@ -105,9 +105,24 @@ class State:
                 self.entries[reach.source] = replace(entry, position=position, size=size)
 
 
+def _name(text: object) -> str:
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise ValueError("not a file's name")
+    return text
+
+
 def _position(data: dict[str, Any]) -> Position:
+    position = _unchecked_position(data)
+    if not 0 <= position.marker_length <= min(MARKER, position.offset) < 2**63:
+        raise ValueError("not an offset and its marker")
+    if not (0 <= position.head_length <= HEAD and position.offset < 2**63):
+        raise ValueError("not a head")
+    return position
+
+
+def _unchecked_position(data: dict[str, Any]) -> Position:
     return Position(
-        path=data["path"],
+        path=_name(data["path"]),
         identity=(int(data["dev"]), int(data["ino"])),
         offset=int(data["offset"]),
         head_length=int(data["head"][0]),
@@ -159,6 +174,17 @@ def format_record(
     return f'{{"from":[{spans}],"at":{at},"length":{length},"edges":["{first}","{last}"]{end}}}\n'
 
 
+DAMAGE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+"""What reading a line raises that no tailmerge wrote."""
+
 SETTLED = '{"settled":true}\n'
 """The last batch is whole in the output: the file beside the state may be used again."""
 
@@ -200,14 +226,30 @@ def parse_state(text: bytes, name: str, boot: str) -> State:
             _apply(state, json.loads(line))
     except StateError:
         raise
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        IndexError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ):
         raise damaged_state(name, "is damaged") from None
     if len(state.entries) != count:
         raise damaged_state(name, "is damaged: not all of its files are there")
     for index, line in enumerate(lines[1 + count :], 2 + count):
         try:
             _apply(state, json.loads(line))
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            IndexError,
+            AttributeError,
+            OverflowError,
+            RecursionError,
+        ):
             if state.boot and state.boot != boot:
                 break
             raise damaged_state(name, f"is damaged in line {index}") from None
@@ -251,5 +293,5 @@ def _apply(state: State, data: dict[str, Any]) -> None:
     elif "forget" in data:
         state.entries.pop(int(data["forget"]), None)
     else:
-        entry = Entry(str(data["input"]), _position(data), int(data["size"]), float(data["seen"]))
+        entry = Entry(_name(data["input"]), _position(data), int(data["size"]), float(data["seen"]))
         state.entries[entry.position.number] = entry
