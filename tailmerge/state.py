@@ -226,30 +226,14 @@ def parse_state(text: bytes, name: str, boot: str) -> State:
             _apply(state, json.loads(line))
     except StateError:
         raise
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        IndexError,
-        AttributeError,
-        OverflowError,
-        RecursionError,
-    ):
+    except DAMAGE:
         raise damaged_state(name, "is damaged") from None
     if len(state.entries) != count:
         raise damaged_state(name, "is damaged: not all of its files are there")
     for index, line in enumerate(lines[1 + count :], 2 + count):
         try:
             _apply(state, json.loads(line))
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            IndexError,
-            AttributeError,
-            OverflowError,
-            RecursionError,
-        ):
+        except DAMAGE:
             if state.boot and state.boot != boot:
                 break
             raise damaged_state(name, f"is damaged in line {index}") from None
@@ -290,8 +274,6 @@ def _apply(state: State, data: dict[str, Any]) -> None:
         position = _position(data["output"])
         state.mark = Mark(position.path, position)
         state.past = [_position(past) for past in data["past"]]
-    elif "forget" in data:
-        state.entries.pop(int(data["forget"]), None)
     else:
         entry = Entry(_name(data["input"]), _position(data), int(data["size"]), float(data["seen"]))
         state.entries[entry.position.number] = entry

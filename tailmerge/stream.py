@@ -174,14 +174,6 @@ class PipeStream(InputStream):
     def count_waiting(self) -> int:
         return self._system.count_readable(self._fd)
 
-    async def wait_for_writer(self, seconds: float) -> bool:
-        """After b"": wait so long, or until interrupted; whether to read on."""
-        try:
-            await asyncio.wait_for(self._interrupted.wait(), seconds)
-        except TimeoutError:
-            return True
-        return False
-
     @property
     def has_met_writer(self) -> bool:
         return self._met
