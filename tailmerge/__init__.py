@@ -11,10 +11,13 @@ Where things are, from the top; each module imports only from below its own line
     merge      wires one run together and decides when it is over
     follow     the life of one input: what is forwarded when
     handles    a caller's handle: followed until it is closed
+    streaming  the life of a pipe or of standard input
+    surroundings what the tails of one run share
     watch      who has news
     own        what is ours and never an input: the output, its state, its copies
     discover   names and patterns to inputs
     writer     the thread that owns the files: reads, cuts, appends
+    plain      the plain way out: lines as they are
     ledger     the state of a run: what the journal is told, and when
     resume     what a run takes over from the one before
     recovery   what reached the output before a kill; pure
@@ -35,8 +38,10 @@ Where things are, from the top; each module imports only from below its own line
     packed     compressed files, decompressed
     source     one open file: what it is, and how it is read
     position   up to where a file was forwarded, and how to know it again
+    feed       one input on its way out, and what one forward did
     batch      what goes out in one piece
     lines      whole lines: where one ends
+    settings   what one run was asked for
     ending     how a run comes to its end
     lane       a thread with an event loop of its own
     voice      the thread that speaks

@@ -2,57 +2,29 @@
 
 One `tail_async` task an input, on the main loop. It decides; every system call it needs is
 sent to the thread that owns the files. Three kinds of input have a life each: a series
-(a name and its rotated forms), a stream (a pipe, standard input), a handle that the caller
-opened and will close.
+(a name and its rotated forms), a stream (streaming.py), a handle that the caller opened
+and will close (handles.py).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from tailmerge.ending import Ending
+from tailmerge.feed import Feed, Progress
 from tailmerge.generation import Look, News
 from tailmerge.handles import Duplicate, HandleTail, Relay, WriteFunction, close_unread
 from tailmerge.lane import Lane
 from tailmerge.packed import PackedSource
-from tailmerge.report import Report
 from tailmerge.series import RECHECK_SECONDS, Series
 from tailmerge.source import Refused, Rewritten, Source
-from tailmerge.stream import NEWCOMER_SECONDS, InputStream, PipeStream
+from tailmerge.surroundings import Surroundings, Tail
 from tailmerge.system import System
-from tailmerge.watch import Watch
-from tailmerge.writer import Progress, WriteThread
+from tailmerge.writer import WriteThread
 
 HOLD_SECONDS = 0.1
 """How long one hop may take before the input is looked after meanwhile."""
-
-
-@dataclass(slots=True)
-class Surroundings:
-    """What the tails of one run share."""
-
-    output: WriteThread
-    watch: Watch
-    report: Report
-    ending: Ending
-    once: bool = False
-    resumable: bool = False
-    """There is a state: what is unfinished is left for the next run."""
-    last_news: float = 0.0
-    """When something was forwarded last, seconds of the loop's clock."""
-
-    def note(self, progress: Progress) -> None:
-        if progress.moved:
-            self.last_news = asyncio.get_running_loop().time()
-
-
-class Tail(Protocol):
-    """The life of one input."""
-
-    async def run(self) -> None: ...
 
 
 async def tail_async(handle: BinaryIO | Tail, interval: float, write_func: WriteFunction) -> None:
@@ -90,6 +62,7 @@ class SeriesTail:
     def __init__(self, series: Series, around: Surroundings, *, named: bool) -> None:
         """`named`: it was given by its name, so that a missing one is said."""
         self.series = series
+        self._feed = Feed(series.path)
         self._around = around
         self._named = named
         self._look: Look | None = None
@@ -220,7 +193,9 @@ class SeriesTail:
 
         A full disk may last for hours: what is rotated and deleted meanwhile is held open.
         """
-        forward = asyncio.ensure_future(self._around.output.forward(source, until, last=last))
+        forward = asyncio.ensure_future(
+            self._around.output.forward(source, until, last=last, feed=self._feed)
+        )
         while not (await asyncio.wait([forward], timeout=HOLD_SECONDS))[0]:
             if self._around.watch.take_change(self.series):
                 await self._look_again(hold=True)
@@ -244,118 +219,3 @@ class SeriesTail:
             return
         if await self._around.output.call(self.series.keeping.has_unfinished):
             self._around.report.line_left_out(self.series.path)
-
-
-class StreamTail:
-    """A pipe or standard input: forwarded as it comes."""
-
-    def __init__(
-        self, name: str, open_stream: Callable[[], InputStream], around: Surroundings
-    ) -> None:
-        """`open_stream` opens it; called on the thread that owns the files."""
-        self._name = name
-        self._open = open_stream
-        self._around = around
-        self._stream: InputStream | None = None
-
-    async def run(self) -> None:
-        try:
-            if stream := await self._open_stream():
-                interrupter = asyncio.create_task(self._interrupt(stream))
-                try:
-                    await self._pump(stream)
-                finally:
-                    interrupter.cancel()
-        finally:
-            self._around.output.post(self._close)
-
-    async def _open_stream(self) -> InputStream | None:
-        """Open it, once at least: what is in it is merged though the run is to end."""
-        around = self._around
-        while not around.ending.stopped:
-            try:
-                stream = await around.output.call(self._open_here)
-            except OSError as error:
-                around.report.input_unreadable(self._name, error)
-                if around.once or await around.ending.wait(RECHECK_SECONDS):
-                    return None
-            else:
-                around.report.input_works(self._name)
-                return stream
-        return None
-
-    def _open_here(self) -> InputStream:
-        self._stream = self._open()
-        return self._stream
-
-    async def _close(self) -> None:
-        """On the thread that owns the files, behind the opening though that was cancelled."""
-        if self._stream:
-            self._stream.close()
-
-    async def _interrupt(self, stream: InputStream) -> None:
-        await self._around.ending.wait()
-        await self._around.output.call(stream.interrupt)
-
-    async def _pump(self, stream: InputStream) -> None:
-        around = self._around
-        while not around.ending.has_come:
-            progress = await self._pump_once(stream)
-            if progress is None:
-                if around.once or await around.ending.wait(RECHECK_SECONDS):
-                    break
-            elif not progress.more and not await self._goes_on(stream):
-                break
-        await self._drain(stream)
-        if not around.ending.stopped:
-            await around.output.pump_rest(stream)
-        elif len(stream.carry):
-            around.report.line_left_out(self._name)
-
-    async def _pump_once(self, stream: InputStream) -> Progress | None:
-        """None where it could not be read, which is said."""
-        around = self._around
-        try:
-            progress = await around.output.pump(stream)
-        except OSError as error:
-            around.report.input_unreadable(self._name, error)
-            return None
-        around.report.input_works(self._name)
-        around.note(progress)
-        return progress
-
-    async def _goes_on(self, stream: InputStream) -> bool:
-        """Whether anything may come though no writer is left, or the read was interrupted."""
-        around = self._around
-        if around.ending.has_come:
-            return True  # for what is there now
-        if not isinstance(stream, PipeStream):
-            return False
-        if around.once and (stream.has_met_writer or not await self._meet_writer(stream)):
-            return False
-        await around.ending.wait(NEWCOMER_SECONDS / 2)
-        return True
-
-    async def _drain(self, stream: InputStream) -> None:
-        """The run ends by itself: what is there now is merged, what comes later is not."""
-        ending = self._around.ending
-        if not ending.has_come or ending.stopped:
-            return
-        left = await self._around.output.call(stream.count_waiting)
-        while left > 0 and not ending.stopped:
-            progress = await self._pump_once(stream)
-            if progress is None or not progress.more:
-                return
-            left -= progress.moved
-
-    async def _meet_writer(self, stream: PipeStream) -> bool:
-        """A writer that waited for us to open the pipe is given a moment to come."""
-        deadline = asyncio.get_running_loop().time() + NEWCOMER_SECONDS
-        while asyncio.get_running_loop().time() < deadline:
-            if await self._around.ending.wait(NEWCOMER_SECONDS / 10):
-                return False
-            progress = await self._around.output.pump(stream)
-            self._around.note(progress)
-            if progress.more or stream.has_met_writer:
-                return True
-        return False

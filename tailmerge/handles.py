@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
 
 from tailmerge.ending import Ending
+from tailmerge.feed import Feed, Progress
 from tailmerge.lane import Lane, LaneStopped
 from tailmerge.report import Report
 from tailmerge.source import BUFFER, Chunk, Refused, Rewritten, Source, Torn
 from tailmerge.system import Identity, System, identity
-from tailmerge.writer import Progress
 
 WriteFunction = Callable[[bytes], Awaitable[Any]]
 
@@ -35,6 +35,7 @@ class Reader(Protocol):
         *,
         last: bool = False,
         again: bool = True,
+        feed: Feed | None = None,
     ) -> Progress: ...
 
     async def close_source(self, source: Source) -> None:
@@ -115,6 +116,10 @@ class HandleTail:
     once: bool = False
     outputs: Callable[[], Iterable[Identity]] = field(default=tuple)
     """The files that are the output: a handle of one is not read."""
+    _feed: Feed = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._feed = Feed(self.duplicate.name)
 
     async def run(self) -> None:
         duplicate = self.duplicate
@@ -169,7 +174,9 @@ class HandleTail:
 
     async def _forward(self, source: Source, until: int | None, last: bool) -> bool:
         try:
-            progress = await self.reader.forward(source, until, last=last, again=False)
+            progress = await self.reader.forward(
+                source, until, last=last, again=False, feed=self._feed
+            )
         except Rewritten:
             await self.lane.call(_start_over, source)
             if self.report:
@@ -216,6 +223,7 @@ class Relay:
         *,
         last: bool = False,
         again: bool = True,
+        feed: Feed | None = None,
     ) -> Progress:
         """Hand the next whole lines over; a long line is held in memory.
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -20,7 +20,7 @@ from tailmerge.discover import (
     is_pattern,
 )
 from tailmerge.ending import Ending
-from tailmerge.follow import SeriesTail, StreamTail, Surroundings, Tail, tail_async
+from tailmerge.follow import SeriesTail, tail_async
 from tailmerge.generation import News
 from tailmerge.handles import Duplicate, HandleTail, close_unread, duplicate_all
 from tailmerge.lane import Lane
@@ -38,8 +38,10 @@ from tailmerge.report import (
 )
 from tailmerge.rotation import Folders, find_roots
 from tailmerge.series import Series
+from tailmerge.settings import Settings
 from tailmerge.state import Entry
-from tailmerge.stream import BlockingStream, InputStream, PipeStream
+from tailmerge.streaming import StreamTail, opener
+from tailmerge.surroundings import Surroundings, Tail
 from tailmerge.system import Identity, System
 from tailmerge.voice import Voice
 from tailmerge.watch import LEAST_SECONDS, Watch
@@ -105,15 +107,17 @@ async def run_fully_async(
         run = _Run(
             names=[os.fspath(h) for h in handles if isinstance(h, str | os.PathLike)],
             duplicates=duplicates,
-            interval=interval,
-            output_path=os.fspath(output_path),
-            once=once,
-            lines=lines,
-            pid=pid,
-            until_idle=until_idle,
-            rotate_wait=rotate_wait,
-            overwrite=overwrite,
-            state_path=os.fspath(state_path) if state_path is not None else None,
+            settings=Settings(
+                interval=interval,
+                output_path=os.fspath(output_path),
+                once=once,
+                lines=lines,
+                pid=pid,
+                until_idle=until_idle,
+                rotate_wait=rotate_wait,
+                overwrite=overwrite,
+                state_path=os.fspath(state_path) if state_path is not None else None,
+            ),
             report=report,
             stop=stop or asyncio.Event(),
             system=system,
@@ -131,15 +135,7 @@ class _Run:
 
     names: list[str]
     duplicates: list[Duplicate]
-    interval: float
-    output_path: str
-    once: bool
-    lines: int | None
-    pid: int | None
-    until_idle: float | None
-    rotate_wait: float
-    overwrite: bool
-    state_path: str | None
+    settings: Settings
     report: Report
     stop: asyncio.Event
     system: System
@@ -148,7 +144,9 @@ class _Run:
         self.began = time.time()
         self.registry = Registry()
         self.folders = Folders(self.system, asyncio.get_running_loop().time)
-        self.own = Own(self.output_path, self.state_path, self.registry, self.system)
+        self.own = Own(
+            self.settings.output_path, self.settings.state_path, self.registry, self.system
+        )
         self.series: dict[str, Series] = {}
         self.met: set[str] = set()
         """Names that are followed, or were skipped and spoken of."""
@@ -164,8 +162,8 @@ class _Run:
             except Busy as busy:
                 if busy.pid is not None:
                     raise
-                holder = await lane.call(self.system.lock_holder, self.output_path)
-                raise output_busy(self.output_path, holder) from None
+                holder = await lane.call(self.system.lock_holder, self.settings.output_path)
+                raise output_busy(self.settings.output_path, holder) from None
 
     async def _run(self, lane: Lane) -> None:
         discovery, own, readable = await lane.call(self._look_around)
@@ -173,13 +171,13 @@ class _Run:
         if not (found or self.duplicates or discovery.unmatched):
             raise nothing_to_read()
         async with WriteThread(
-            self.output_path,
+            self.settings.output_path,
             audience=find_audience(readable),
-            overwrite=self.overwrite,
-            patience=PATIENCE_SECONDS if self.once else None,
+            overwrite=self.settings.overwrite,
+            patience=PATIENCE_SECONDS if self.settings.once else None,
             report=self.report,
             system=self.system,
-            state_path=self.state_path,
+            state_path=self.settings.state_path,
         ) as output:
             self.registry.outputs = await output.identities()
             await output.call(lambda: self.own.listen(output.output))
@@ -197,7 +195,7 @@ class _Run:
 
     def _look_around(self) -> tuple[Discovery, set[str], list[os.stat_result]]:
         """What there is, the names of it that are ours, and who may read the inputs."""
-        self.own.look(overwrite=self.overwrite)
+        self.own.look(overwrite=self.settings.overwrite)
         discovery, own = self.own.survey(self.names)
         inputs = (f for f in discovery.found if f.name not in own)
         return discovery, own, find_statuses(inputs, (d.fd for d in self.duplicates), self.system)
@@ -229,30 +227,36 @@ class _Run:
 
     async def _merge(self, output: WriteThread, found: list[Found]) -> None:
         ending = Ending()
-        watch = Watch(output, self.interval)
+        watch = Watch(output, self.settings.interval)
         now = asyncio.get_running_loop().time()
         around = Surroundings(
-            output, watch, self.report, ending, self.once, self.state_path is not None, now
+            output,
+            watch,
+            self.report,
+            ending,
+            self.settings.once,
+            self.settings.state_path is not None,
+            now,
         )
         async with self.group as group:
             guards = [group.create_task(guard) for guard in self._guards(around)]
             tails: list[Tail] = [
                 HandleTail(
                     duplicate,
-                    self.interval,
+                    self.settings.interval,
                     output,
                     output,
                     ending,
                     self.system,
                     self.report,
                     note=around.note,
-                    once=self.once,
+                    once=self.settings.once,
                     outputs=lambda: self.registry.outputs,
                 )
                 for duplicate in self.duplicates
             ]
             tails += self._make_tails(found, around, start=True)
-            if self.once:
+            if self.settings.once:
                 await self._read_in_order(tails, around)
             else:
                 patterns = any(is_pattern(name) for name in self.names)
@@ -268,7 +272,7 @@ class _Run:
                 guard.cancel()
 
     def _start(self, tail: Tail, around: Surroundings) -> None:
-        task = self.group.create_task(tail_async(tail, self.interval, around.output.write))
+        task = self.group.create_task(tail_async(tail, self.settings.interval, around.output.write))
         self.tails.add(task)
         task.add_done_callback(self.tails.discard)
 
@@ -280,14 +284,14 @@ class _Run:
                     looks.create_task(tail.prepare())
         for tail in tails:
             if not around.ending.stopped:
-                await tail_async(tail, self.interval, around.output.write)
+                await tail_async(tail, self.settings.interval, around.output.write)
 
     def _make_tails(
         self, found: Iterable[Found], around: Surroundings, *, start: bool
     ) -> list[Tail]:
         files = {f.name: f for f in found if f.kind in SERIES_KINDS}
         groups = group_rotated({name: f.absolute for name, f in files.items()})
-        at_first = start and not (self.own.resumes and not self.overwrite)
+        at_first = start and not (self.own.resumes and not self.settings.overwrite)
         tails: list[Tail] = []
         for f in found:
             if f.name in groups:
@@ -296,8 +300,8 @@ class _Run:
                     self.system,
                     self.registry,
                     self.folders,
-                    rotate_wait=self.rotate_wait,
-                    lines=self.lines if at_first and f.kind is Kind.FILE else None,
+                    rotate_wait=self.settings.rotate_wait,
+                    lines=self.settings.lines if at_first and f.kind is Kind.FILE else None,
                     named=frozenset(groups[f.name]),
                     passed_before=float("inf") if start else self.began,
                     entries=self.known.get(f.absolute, ()),
@@ -309,21 +313,8 @@ class _Run:
             elif f.kind is Kind.SOCKET:
                 self.report.input_special(f.name, f.kind.value)
             elif f.kind not in SERIES_KINDS:
-                tails.append(StreamTail(f.name, self._opener(f), around))
+                tails.append(StreamTail(f.name, opener(f, self.system), around))
         return tails
-
-    def _opener(self, found: Found) -> Callable[[], InputStream]:
-        def open_stream() -> InputStream:
-            if found.kind is Kind.PIPE:
-                return PipeStream(found.name, self.system)
-            if found.kind is Kind.STDIN:
-                if not self.system.can_read(0):
-                    raise OSError(None, "is closed, not read")
-                return BlockingStream(found.name, 0, self.system)
-            fd = self.system.open(found.name, os.O_RDONLY)
-            return BlockingStream(found.name, fd, self.system, owned=True)
-
-        return open_stream
 
     # the reasons to end, and what else goes on meanwhile
 
@@ -332,10 +323,10 @@ class _Run:
         yield self._await_stop(around)
         yield self._await_end(around)
         yield self._await_reader_gone(around.output)
-        if self.pid is not None:
-            yield self._await_process(self.pid, around)
-        if self.until_idle is not None:
-            yield self._await_idle(self.until_idle, around)
+        if self.settings.pid is not None:
+            yield self._await_process(self.settings.pid, around)
+        if self.settings.until_idle is not None:
+            yield self._await_idle(self.settings.until_idle, around)
 
     async def _await_stop(self, around: Surroundings) -> None:
         await self.stop.wait()
@@ -353,7 +344,7 @@ class _Run:
 
     async def _await_process(self, pid: int, around: Surroundings) -> None:
         while await around.output.call(self.system.is_running, pid):
-            await asyncio.sleep(max(self.interval, LEAST_SECONDS))
+            await asyncio.sleep(max(self.settings.interval, LEAST_SECONDS))
         await self._finish(around)
 
     async def _await_idle(self, seconds: float, around: Surroundings) -> None:

@@ -11,11 +11,11 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
-from tailmerge.batch import EDGE, Batch, Bytes, Span, lines_batch
+from tailmerge.batch import lines_batch
+from tailmerge.feed import Feed, Progress
 from tailmerge.generation import Look
 from tailmerge.journal import Journal
 from tailmerge.lane import Lane
@@ -23,33 +23,14 @@ from tailmerge.ledger import Ledger
 from tailmerge.named import NamedFile
 from tailmerge.output import Audience, Output
 from tailmerge.piped import Stream
-from tailmerge.position import MARKER
+from tailmerge.plain import Plain
 from tailmerge.registry import Registry
 from tailmerge.report import OutputError, Report, TailmergeError, cannot_open
 from tailmerge.series import Series
-from tailmerge.source import BUFFER, Chunk, Rewritten, Source, Torn
+from tailmerge.source import Source
 from tailmerge.state import Entry
 from tailmerge.stream import Carry, InputStream
 from tailmerge.system import Identity, System
-
-HOP = 4 * 1024 * 1024
-"""Bytes forwarded from one source before another one gets its turn."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """What one `forward` did."""
-
-    moved: int
-    """Bytes of the source that reached the output."""
-    more: bool
-    """The end was not reached: ask again."""
-    waiting: int
-    """Bytes of an unfinished last line."""
-    hole: int = 0
-    """Bytes of a hole that were skipped."""
-    torn: bool = False
-    """The file was cut while a long line was copied, of which only a part is written."""
 
 
 class WriteThread(Lane):
@@ -86,7 +67,7 @@ class WriteThread(Lane):
         self._overwrite = overwrite
         self._patience = patience
         self._report = report or Report(lambda text: None)
-        self._buffer = bytearray(BUFFER)
+        self._route = Plain(self._in_turn)
         self._turn: asyncio.Lock | None = None
         self._failed: TailmergeError | None = None
         self._ledger = Ledger(Journal(state_path, self.system)) if state_path else None
@@ -121,31 +102,34 @@ class WriteThread(Lane):
         *,
         last: bool = False,
         again: bool = True,
+        feed: Feed | None = None,
     ) -> Progress:
         """Append the source's next whole lines, at most `HOP` bytes of them or one line.
 
         `until` is the offset behind which nothing is read. With `last` an unfinished last
         line goes out too, with a newline added. `again` is whether a later run can find
-        these lines once more: else the journal keeps them until they are written.
+        these lines once more: else the journal keeps them until they are written. `feed` is the
+        input that the source belongs to (None: one by the source's own name).
 
         Raises:
             Rewritten: the file no longer holds what was read from it.
             Refused: the file is not made of lines of bytes.
             OutputError: the output cannot be written.
         """
-        return await self.send(self._real_forward, source, until, last, again)
+        feed = feed or Feed(source.path)
+        return await self.send(self._route.forward, feed, source, until, last, again)
 
-    async def pump(self, stream: InputStream) -> Progress:
+    async def pump(self, stream: InputStream, feed: Feed | None = None) -> Progress:
         """Wait for the stream's next bytes and append the lines that they end.
 
         `more` is False when no writer is left, or the stream was interrupted; an unfinished
         last line whose writers have gone is then written too.
         """
-        return await self.send(self._real_pump, stream)
+        return await self.send(self._real_pump, feed or Feed(stream.name), stream)
 
-    async def pump_rest(self, stream: InputStream) -> None:
+    async def pump_rest(self, stream: InputStream, feed: Feed | None = None) -> None:
         """Append the stream's unfinished last line, with a newline added."""
-        await self.send(self._real_pump_rest, stream)
+        await self.send(self._real_pump_rest, feed or Feed(stream.name), stream)
 
     async def wait_reader_gone(self) -> None:
         """Wait, for ever on a regular file, until nobody reads the output any more."""
@@ -225,116 +209,28 @@ class WriteThread(Lane):
         async with self._in_turn() as output:
             await output.append(lines_batch(data, (), again=False))
 
-    async def _real_forward(
-        self, source: Source, until: int | None, last: bool, again: bool
-    ) -> Progress:
-        begin = source.offset
-        torn = at_end = False
-        async with self._in_turn() as output:
-            if source.orphan:
-                orphan, source.orphan = source.orphan + b"\n", b""
-                await output.append(lines_batch(orphan, (), again=False))
-            while source.offset - begin < HOP and not at_end:
-                chunk = source.read(self._buffer, until)
-                at_end = chunk.at_end
-                if chunk.cut > chunk.begin:
-                    await output.append(self._take_lines(source, chunk, again))
-                elif not at_end:
-                    end, at_end = source.find_long_end(self._buffer, until)
-                    if end is None:
-                        break
-                    torn = not await self._append_line(output, source, end, b"", again)
-                    if torn:
-                        break  # said first; the next read finds the file rewritten
-            if last and at_end and source.rest > source.offset:
-                torn = not await self._append_line(output, source, source.rest, b"\n", again)
-        hole, source.hole = source.hole, 0
-        moved = source.offset - begin
-        return Progress(moved, not at_end, source.rest - source.offset, hole, torn)
-
-    def _take_lines(self, source: Source, chunk: Chunk, again: bool) -> Batch:
-        """The chunk's lines; the source is behind them from now on.
-
-        Whatever the append waits for, nobody else reads these lines again: a copy that is
-        found of the file meanwhile goes on behind them.
-        """
-        start = source.offset
-        source.advance(self._buffer, chunk)
-        span = Span(source.number, start, source.offset, source.marker)
-        lines = memoryview(self._buffer)[chunk.begin : chunk.cut]
-        return lines_batch(lines, (span,) if again else (), again=again)
-
-    async def _append_line(
-        self, output: Output, source: Source, end: int, added: bytes, again: bool
-    ) -> bool:
-        """Append all up to `end` as one line; False where the file was cut meanwhile.
-
-        A read error in the middle ends the line and is raised: it comes whole later.
-        """
-        start, marker, whole = source.offset, source.marker, True
-        failed: OSError | None = None
-        edge = min(EDGE, end - start)
-        first = source.read_at(edge, start)
-        last = source.read_at(edge, end - edge)
-        if len(first) == len(last) == edge:
-            source.advance_to(end)  # before the append, as in _take_lines
-        if source.offset != end or len(source.marker) < min(MARKER, end):
-            # Cut since its end was found, before anything of it was written.
-            source.offset, source.scanned, source.marker = start, start, marker
-            source.cut = True
-            raise Rewritten(source.path)
-        span = Span(source.number, start, end, source.marker)
-        length = end - start + len(added)
-        last = (last + added)[-EDGE:]
-
-        def pieces(skip: int) -> Iterator[Bytes]:
-            nonlocal whole, failed
-            whole, failed = True, None  # of the last copying: it was copied to be kept, too
-            try:
-                yield from source.pieces(self._buffer, start + skip, end)
-            except Torn:
-                whole = False
-                yield b"\n"
-            except OSError as error:
-                failed = error
-                yield b"\n"
-            else:
-                yield added
-
-        def whole_lines(count: int) -> int:
-            return count if count == length else 0
-
-        spans, first = (span,) if again else (), (first + added)[:EDGE]
-        await output.append(Batch(spans, length, first, last, pieces, whole_lines, again))
-        if failed:
-            source.offset, source.scanned, source.marker = start, start, marker
-            raise failed
-        return whole
-
-    async def _real_pump(self, stream: InputStream) -> Progress:
+    async def _real_pump(self, feed: Feed, stream: InputStream) -> Progress:
         data = await stream.read()  # not in turn: it may take for ever
         if not data:
             if data is not None:
-                await self._real_pump_rest(stream)
+                await self._real_pump_rest(feed, stream)
             return Progress(0, False, len(stream.carry))
         cut = data.rfind(b"\n") + 1
         if cut:
-            await self._append_stream(stream, data[:cut])
+            await self._append_stream(feed, stream, data[:cut])
         if cut < len(data):
             stream.carry.add(data[cut:])
         return Progress(len(data), True, len(stream.carry))
 
-    async def _real_pump_rest(self, stream: InputStream) -> None:
+    async def _real_pump_rest(self, feed: Feed, stream: InputStream) -> None:
         if len(stream.carry):
-            await self._append_stream(stream, b"\n")
+            await self._append_stream(feed, stream, b"\n")
 
-    async def _append_stream(self, stream: InputStream, data: bytes) -> None:
+    async def _append_stream(self, feed: Feed, stream: InputStream, data: bytes) -> None:
         """Append what was carried, and the lines that end it."""
         carry, stream.carry = stream.carry, Carry()
         try:
-            batch = carry.batch(data)
-            async with self._in_turn() as output:
-                await output.append(batch)
+            await self._route.append_stream(feed, carry, data)
         finally:
             carry.close()
 

@@ -13,13 +13,15 @@ import pytest
 from helpers import Faulty, fault, is_open, open_files, said
 
 from tailmerge.ending import Ending
-from tailmerge.follow import StreamTail, Surroundings
+from tailmerge.feed import Progress
 from tailmerge.lines import BLOCK
 from tailmerge.report import Report
 from tailmerge.stream import BlockingStream, Carry, InputStream, PipeStream
+from tailmerge.streaming import StreamTail
+from tailmerge.surroundings import Surroundings
 from tailmerge.system import System
 from tailmerge.watch import Watch
-from tailmerge.writer import Progress, WriteThread
+from tailmerge.writer import WriteThread
 
 PIPE = "a.pipe"
 

@@ -12,11 +12,11 @@ import pytest
 from helpers import Faulty, append, before, fault, is_open, said, short
 
 from tailmerge import OutputError, WriteThread
+from tailmerge.feed import HOP, Progress
 from tailmerge.lane import JOIN_SECONDS, LaneStopped
 from tailmerge.lines import BLOCK
 from tailmerge.source import Refused, Rewritten, Source, open_source
 from tailmerge.system import System
-from tailmerge.writer import HOP, Progress
 
 MERGED = Path("m.log")
 

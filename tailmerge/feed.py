@@ -1,0 +1,32 @@
+"""One input as the thread that owns the files sees it, and what one forward of it did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+HOP = 4 * 1024 * 1024
+"""Bytes forwarded from one source before another one gets its turn."""
+
+
+@dataclass(eq=False, slots=True)
+class Feed:
+    """One input: all files of a series, a stream, a handle."""
+
+    name: str
+    """As it was given or matched; a rotated file keeps its input's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What one `forward` did."""
+
+    moved: int
+    """Bytes of the source that reached the output."""
+    more: bool
+    """The end was not reached: ask again."""
+    waiting: int
+    """Bytes of an unfinished last line."""
+    hole: int = 0
+    """Bytes of a hole that were skipped."""
+    torn: bool = False
+    """The file was cut while a long line was copied, of which only a part is written."""

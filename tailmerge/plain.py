@@ -1,0 +1,121 @@
+"""The plain way out: whole lines go from an input to the output as they are.
+
+One read, one cut at the last newline, one append for each block: no line is looked at by
+itself. A line that is longer than a block is copied from its file while it is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+
+from tailmerge.batch import EDGE, Batch, Bytes, Span, lines_batch
+from tailmerge.feed import HOP, Feed, Progress
+from tailmerge.output import Output
+from tailmerge.position import MARKER
+from tailmerge.source import BUFFER, Chunk, Rewritten, Source, Torn
+from tailmerge.stream import Carry
+
+Turn = Callable[[], AbstractAsyncContextManager[Output]]
+"""Entered for each append: one batch after the other."""
+
+
+class Plain:
+    """Forwards lines unchanged; on the thread that owns the files."""
+
+    def __init__(self, in_turn: Turn) -> None:
+        self._in_turn = in_turn
+        self._buffer = bytearray(BUFFER)
+
+    async def forward(
+        self, feed: Feed, source: Source, until: int | None, last: bool, again: bool
+    ) -> Progress:
+        """Append the source's next whole lines; see `WriteThread.forward`."""
+        begin = source.offset
+        torn = at_end = False
+        async with self._in_turn() as output:
+            if source.orphan:
+                orphan, source.orphan = source.orphan + b"\n", b""
+                await output.append(lines_batch(orphan, (), again=False))
+            while source.offset - begin < HOP and not at_end:
+                chunk = source.read(self._buffer, until)
+                at_end = chunk.at_end
+                if chunk.cut > chunk.begin:
+                    await output.append(self._take_lines(source, chunk, again))
+                elif not at_end:
+                    end, at_end = source.find_long_end(self._buffer, until)
+                    if end is None:
+                        break
+                    torn = not await self._append_line(output, source, end, b"", again)
+                    if torn:
+                        break  # said first; the next read finds the file rewritten
+            if last and at_end and source.rest > source.offset:
+                torn = not await self._append_line(output, source, source.rest, b"\n", again)
+        hole, source.hole = source.hole, 0
+        moved = source.offset - begin
+        return Progress(moved, not at_end, source.rest - source.offset, hole, torn)
+
+    def _take_lines(self, source: Source, chunk: Chunk, again: bool) -> Batch:
+        """The chunk's lines; the source is behind them from now on.
+
+        Whatever the append waits for, nobody else reads these lines again: a copy that is
+        found of the file meanwhile goes on behind them.
+        """
+        start = source.offset
+        source.advance(self._buffer, chunk)
+        span = Span(source.number, start, source.offset, source.marker)
+        lines = memoryview(self._buffer)[chunk.begin : chunk.cut]
+        return lines_batch(lines, (span,) if again else (), again=again)
+
+    async def _append_line(
+        self, output: Output, source: Source, end: int, added: bytes, again: bool
+    ) -> bool:
+        """Append all up to `end` as one line; False where the file was cut meanwhile.
+
+        A read error in the middle ends the line and is raised: it comes whole later.
+        """
+        start, marker, whole = source.offset, source.marker, True
+        failed: OSError | None = None
+        edge = min(EDGE, end - start)
+        first = source.read_at(edge, start)
+        last = source.read_at(edge, end - edge)
+        if len(first) == len(last) == edge:
+            source.advance_to(end)  # before the append, as in _take_lines
+        if source.offset != end or len(source.marker) < min(MARKER, end):
+            # Cut since its end was found, before anything of it was written.
+            source.offset, source.scanned, source.marker = start, start, marker
+            source.cut = True
+            raise Rewritten(source.path)
+        span = Span(source.number, start, end, source.marker)
+        length = end - start + len(added)
+        last = (last + added)[-EDGE:]
+
+        def pieces(skip: int) -> Iterator[Bytes]:
+            nonlocal whole, failed
+            whole, failed = True, None  # of the last copying: it was copied to be kept, too
+            try:
+                yield from source.pieces(self._buffer, start + skip, end)
+            except Torn:
+                whole = False
+                yield b"\n"
+            except OSError as error:
+                failed = error
+                yield b"\n"
+            else:
+                yield added
+
+        def whole_lines(count: int) -> int:
+            return count if count == length else 0
+
+        spans, first = (span,) if again else (), (first + added)[:EDGE]
+        await output.append(Batch(spans, length, first, last, pieces, whole_lines, again))
+        if failed:
+            source.offset, source.scanned, source.marker = start, start, marker
+            raise failed
+        return whole
+
+    async def append_stream(self, feed: Feed, carry: Carry, data: bytes) -> None:
+        """Append what was carried of a stream, and the lines that end it."""
+        batch = carry.batch(data)
+        async with self._in_turn() as output:
+            await output.append(batch)

@@ -1,0 +1,29 @@
+"""What one run was asked for: the options of `run_fully_async`, checked by whoever typed them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """The options of one run; the defaults are the command's."""
+
+    interval: float = 0.1
+    """The poll interval, seconds."""
+    output_path: str = "-"
+    """What is appended to; "-" is standard output."""
+    once: bool = False
+    """Merge what is there now, then end."""
+    lines: int | None = None
+    """Begin with so many last lines; None: with all."""
+    pid: int | None = None
+    """End when this process is gone."""
+    until_idle: float | None = None
+    """End when nothing new came for so long, seconds."""
+    rotate_wait: float = 5.0
+    """How long a rotated file must be quiet before it is no longer held open, seconds."""
+    overwrite: bool = False
+    """Empty the output first."""
+    state_path: str | None = None
+    """Where positions are kept; None: nowhere."""
