@@ -17,7 +17,8 @@ from tailmerge.generation import Look, News
 from tailmerge.handles import Duplicate, HandleTail, Relay, WriteFunction, close_unread
 from tailmerge.lane import Lane
 from tailmerge.packed import PackedSource
-from tailmerge.series import RECHECK_SECONDS, Series
+from tailmerge.probe import RECHECK_SECONDS
+from tailmerge.series import Series
 from tailmerge.source import Refused, Rewritten, Source
 from tailmerge.surroundings import Surroundings, Tail
 from tailmerge.system import System

@@ -1,0 +1,214 @@
+"""What a look found is matched with what is known: it goes on, is a copy, or is new.
+
+The deciding half of series.py: positions and files are matched by content (match.py), and
+what is to be read is opened, oldest first.
+"""
+
+from __future__ import annotations
+
+from tailmerge.beside import Beside
+from tailmerge.candidates import Candidates
+from tailmerge.generation import Findings, Generation
+from tailmerge.keeping import Keeping
+from tailmerge.lines import find_last_lines
+from tailmerge.match import Matching, Seen, match
+from tailmerge.packed import NotThereYet, PackedSource
+from tailmerge.registry import Registry
+from tailmerge.source import Source
+from tailmerge.system import System
+
+
+class Settling:
+    """How the files of one series are settled at each look."""
+
+    def __init__(
+        self,
+        keeping: Keeping,
+        beside: Beside,
+        system: System,
+        registry: Registry,
+        *,
+        lines: int | None,
+        named: frozenset[str],
+        passed_before: float,
+    ) -> None:
+        """What an earlier run left is restored already; the rest is as in `Series`."""
+        self.keeping = keeping
+        self._beside = beside
+        self._system = system
+        self._registry = registry
+        self._lines = lines
+        self._named = named
+        self._passed_before = passed_before
+        self.waits = False
+        """Something is not settled: a copy whose original stands, half a compressed file."""
+        self.newest: Seen | None = None
+        """The newest rotated file, read or not."""
+        self.resumes = bool(keeping.rotated)
+        """An earlier run read the series."""
+
+    def is_passed_over(self, file: Seen) -> bool:
+        if self.resumes or file.path in self._named or file.modified >= self._passed_before:
+            return False
+        self.keeping.pass_over(file)
+        self.newest = file
+        return True
+
+    def settle(
+        self, rotated: list[Seen], live: Seen | None, found: Findings, first: bool, now: float
+    ) -> None:
+        """Match what is there with what is known; open what is to be read."""
+        keeping = self.keeping
+        self.waits = False
+        held = keeping.held()
+        unknown = [f for f in rotated if f.identity not in held and f.size > 0]
+        for generation in keeping.rotated:
+            if not (first and generation.position and not self.resumes):
+                generation.path = None
+        for file in rotated:
+            if file.identity in held:
+                held[file.identity].path = file.path
+        if live:
+            unknown.append(live)
+        cut = keeping.live if keeping.live and keeping.live.source else None
+        if cut and cut.source and not cut.source.cut:
+            cut = None
+        if unknown:
+            standing = [f for f in rotated if f.identity in held]
+            standing += [  # deleted, or moved out of sight, and known all the same
+                Seen("", file, generation.size, now, live=False)
+                for file, generation in held.items()
+                if generation.path is None
+            ]
+            self._match(unknown, standing, cut, found, first, now)
+        for generation in keeping:
+            if generation.source and generation.source.cut:
+                if not generation.missed:  # a name that moved while the folder was listed
+                    generation.missed = found.unsettled = True
+                    continue
+                found.lost += keeping.begin_again(generation, copied=False)
+                found.rewritten = True
+        found.lost += keeping.give_up_gone()
+        self._put_in_order(rotated, now)
+
+    def _put_in_order(self, rotated: list[Seen], now: float) -> None:
+        order = {file.path: index for index, file in enumerate(rotated)}
+        self.keeping.rotated.sort(key=lambda g: order.get(g.path or "", -1))
+        if rotated:
+            self.newest = rotated[-1]
+        for generation in self.keeping.rotated:
+            if self.is_followed(generation):
+                self.keeping.reopen(generation, now)
+
+    def is_followed(self, generation: Generation) -> bool:
+        """Whether there is a newer rotated file, be it empty: this one's end has come."""
+        newest = self.newest
+        return newest is not None and generation.path not in (None, newest.path)
+
+    def _match(
+        self,
+        unknown: list[Seen],
+        standing: list[Seen],
+        cut: Generation | None,
+        found: Findings,
+        first: bool,
+        now: float,
+    ) -> None:
+        """By content: goes on at its position, is a copy, or is new."""
+        keeping = self.keeping
+        positions = [(g, g.position) for g in keeping.rotated if g.position]
+        if cut and cut.source:
+            positions.append((cut, cut.source.position_before()))
+        if keeping.live and keeping.live.source:
+            source = keeping.live.source
+            standing = [
+                *standing,
+                Seen(keeping.path, source.identity, source.size(), now, live=True),
+            ]
+        known = [g.source for g in keeping if g.source]
+        with Candidates(self._system, known) as candidates:
+            matching = match(positions, unknown, standing, candidates.fits, candidates.is_copy)
+            self.waits = bool(matching.copies)
+            if any(file.live for file in matching.new):
+                self._beside.came_up_together = {file.identity for file in matching.copies}
+            self._go_on(matching, cut, candidates, found, now)
+            new = matching.new
+            if cut and cut in matching.gone and cut.source:
+                shorter = candidates.find_shorter_copy(new, cut.source)
+                if shorter:
+                    new = [file for file in new if file is not shorter]
+                    keeping.pass_over(shorter)
+            for file in new:
+                self._read_new(file, candidates, found, first, now)
+
+    def _go_on(
+        self,
+        matching: Matching[Generation],
+        cut: Generation | None,
+        candidates: Candidates,
+        found: Findings,
+        now: float,
+    ) -> None:
+        keeping = self.keeping
+        for generation, file in matching.pairs:
+            if generation is cut and cut.source:  # the copy that copytruncate made of it
+                number, offset = cut.source.number, cut.source.offset
+                keeping.begin_again(cut, copied=True)
+                copy = candidates.take(file, offset, number)
+                keeping.take(copy, file.path, now, live=False)
+                found.rotated = found.rewritten = True
+            else:
+                keeping.resume(generation, file, candidates, now)
+
+    def _read_new(
+        self, file: Seen, candidates: Candidates, found: Findings, first: bool, now: float
+    ) -> None:
+        """No position fits: read in full."""
+        try:
+            source = candidates.must_open(file)
+        except FileNotFoundError:
+            found.unsettled = True  # renamed since: the next look finds its new name
+            found.missing = found.missing or file.live
+            return
+        except NotThereYet as error:
+            self.waits = True
+            if file.live:
+                found.error = error
+            return
+        except OSError as error:
+            if file.live:
+                found.error = error
+            else:
+                found.unreadable.append((file.path, error))
+            return
+        if file.live and self._inherit(source, candidates, file, found, now):
+            return
+        candidates.take(file)
+        if first and not self.resumes:
+            self._begin_at_last_lines(source)
+        self.keeping.take(source, file.path, now, live=file.live)
+        found.appeared = found.appeared or (file.live and not first)
+        found.rotated = found.rotated or not (file.live or first)
+
+    def _begin_at_last_lines(self, source: Source) -> None:
+        if self._lines is not None and not isinstance(source, PackedSource):
+            source.start_at(find_last_lines(source.read_at, source.size(), self._lines))
+
+    def _inherit(
+        self, source: Source, candidates: Candidates, file: Seen, found: Findings, now: float
+    ) -> bool:
+        """The file is known by another input's name: go on there, or leave it to that one."""
+        owner = self._registry.owner(source.identity)
+        if owner is None or owner[0] is self.keeping:
+            return False
+        keeping, generation = owner
+        if generation.source and self._system.leads_to(keeping.name, source.identity):
+            found.twin = keeping.path
+            return True
+        position = generation.remembered
+        if position is None or not source.fits(position):
+            return False  # the number of a deleted file, given to a new one
+        keeping.give_away(generation)
+        candidates.take(file, position.offset, position.number)
+        self.keeping.take(source, file.path, now, live=True)
+        return True
