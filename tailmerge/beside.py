@@ -1,4 +1,4 @@
-"""What stands beside an input's file: its rotated forms, as a look finds them.
+"""What rotated from an input's file, beside it or in an olddir, as a look finds it.
 
 Names only propose. What belongs to another input, or is the output, is left out; a link to
 a file that is there already is the same file once more; and of what looks like a copy it is
@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import time
 
+from tailmerge.folders import Folders
 from tailmerge.keeping import Keeping
 from tailmerge.match import Seen
 from tailmerge.registry import Registry
-from tailmerge.rotation import Folders, age_order
+from tailmerge.rotation import age_order
 from tailmerge.system import Identity, System, identity, is_regular
 
 QUIET_SECONDS = 2.0
@@ -41,11 +42,10 @@ class Beside:
         keeping = self._keeping
         if keeping.has_cut():
             self._folders.forget(keeping.path)  # the copy was made before the cut was seen
-        folder = os.path.dirname(keeping.path)
         live = keeping.live and keeping.live.source
         files = {}
-        for rotated in self._folders.find_rotated(keeping.path, now):
-            path = os.path.join(folder, rotated.name)
+        for form in self._folders.find_forms(keeping.path, keeping.name, now):
+            path, rotated = form.path, form.rotated
             try:
                 status = self._system.stat(path)
             except OSError:
@@ -56,8 +56,16 @@ class Beside:
             if file in self._registry.outputs or self._is_others(file):
                 continue
             quiet = self._is_quiet(file, status, now)
-            size, modified, packed = status.st_size, status.st_mtime, rotated.compressed
-            seen = Seen(path, file, size, modified, live=False, compressed=packed, quiet=quiet)
+            seen = Seen(
+                path,
+                file,
+                status.st_size,
+                status.st_mtime,
+                live=False,
+                compressed=rotated.compressed,
+                quiet=quiet,
+                apart=form.apart,
+            )
             # By device and inode: a link beside a file is the same file once more.
             files[file] = (age_order(rotated, status.st_mtime), seen)
         return [seen for _, seen in sorted(files.values(), key=lambda pair: pair[0])]

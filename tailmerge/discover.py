@@ -10,8 +10,9 @@ import enum
 import glob
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from tailmerge.rotation import find_roots
 from tailmerge.system import Identity, System, identity
@@ -49,6 +50,8 @@ class Found:
 
     absolute: str = ""
     """The name made absolute, by which the state knows it."""
+    logs: tuple[str, ...] = ()
+    """What stands beside it and could be what it rotated from, absolute."""
 
     @property
     def identity(self) -> Identity | None:
@@ -63,6 +66,8 @@ class Discovery:
     """As given, a pattern's matches by name."""
     unmatched: tuple[str, ...]
     """Patterns that match nothing."""
+    folders: tuple[tuple[str, str], ...] = ()
+    """The folders that names and patterns lead to, as they are spelled and absolute."""
 
 
 def is_pattern(name: str) -> bool:
@@ -77,18 +82,30 @@ def discover(
     found: list[Found] = []
     unmatched = []
     met = set()
+    folders: dict[str, None] = {}
     for name in names:
         if is_pattern(name) and not os.path.lexists(name):
             matches = sorted(glob.glob(name, recursive=True))
             if not matches:
                 unmatched.append(name)
+            folders.update(dict.fromkeys(_find_folders(os.path.dirname(name))))
         else:
             matches = [name]
+        folders.update((os.path.dirname(match), None) for match in matches if match != STDIN)
         for match in matches:
             if match not in met and match not in known:
                 met.add(match)
                 found.append(_identify(match, system, matched=match != name))
-    return Discovery(tuple(found), tuple(unmatched))
+    named = tuple((folder, system.absolute(folder or ".")) for folder in folders)
+    return Discovery(tuple(found), tuple(unmatched), named)
+
+
+def _find_folders(pattern: str) -> list[str]:
+    """The folders that a pattern looks into: one of them may be empty so far."""
+    if not glob.has_magic(pattern):
+        return [pattern]
+    folders = sorted(glob.glob(os.path.join(pattern, ""), recursive=True))
+    return [folder.rstrip(os.sep) or os.sep for folder in folders]
 
 
 def _identify(name: str, system: System, matched: bool) -> Found:
@@ -101,7 +118,9 @@ def _identify(name: str, system: System, matched: bool) -> Found:
         return Found(name, Kind.MISSING, matched=matched, absolute=absolute)
     except OSError as error:
         return Found(name, Kind.UNREADABLE, error=error, matched=matched, absolute=absolute)
-    return Found(name, _kind(name, status), status, matched=matched, absolute=absolute)
+    kind = _kind(name, status)
+    logs = tuple(root for root in find_roots(absolute) if os.path.lexists(root))
+    return Found(name, kind, status, matched=matched, absolute=absolute, logs=logs)
 
 
 def _kind(name: str, status: os.stat_result) -> Kind:
@@ -126,24 +145,45 @@ def find_statuses(
     return [f.status for f in read if f.status] + [system.fstat(fd) for fd in opened]
 
 
-def group_rotated(absolute: Mapping[str, str]) -> dict[str, list[str]]:
-    """Which names are rotated forms of another one of them, however their folders are spelled.
+def group_rotated(
+    absolute: Mapping[str, str],
+    logs: Collection[str] = (),
+    spelled: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, list[str]]:
+    """Which names are rotated forms of other ones of them, however their folders are spelled.
 
-    `absolute` has, for each name as it was given, the same made absolute. Returns, for each
-    name that is an input of its own, its rotated forms in its own spelling of the folder.
+    `absolute` has, for each name as it was given, the same made absolute. A file in another
+    folder than the input's belongs to it unless what it rotated from, one of `logs`, stands
+    in that folder; where several inputs have the same last part it may belong to any.
+    Returns, for each name that is an input of its own, its rotated forms: the ones beside it
+    in its own spelling of the folder, others in the one that `spelled` has.
     """
     first = {absolute[name]: name for name in reversed(list(absolute))}
-    belongs: dict[str, str] = {}
-    for path in sorted(first, key=len):
-        root = next((r for r in find_roots(path) if r in first and r not in belongs), None)
-        if root is not None and root != path:
-            belongs[path] = root
+    belongs: dict[str, list[str]] = {}
+    inputs: dict[str, list[str]] = {}
+    for path in sorted(first, key=lambda path: (len(os.path.basename(path)), path)):
+        if roots := _find_inputs(path, inputs, logs):
+            belongs[path] = roots
+        else:
+            inputs.setdefault(os.path.basename(path), []).append(path)
     groups: dict[str, list[str]] = {}
     for name, path in absolute.items():
         if path not in belongs:
             groups.setdefault(name, [])
             continue
-        root = first[belongs[path]]
-        form = os.path.join(os.path.dirname(root), os.path.basename(path))
-        groups.setdefault(root, []).append(form)
+        folder, base = os.path.split(path)
+        for root in belongs[path]:
+            beside = os.path.dirname(root) == folder
+            spelling = os.path.dirname(first[root] if beside else name)
+            spelling = spelling if beside else spelled.get(folder, spelling)
+            groups.setdefault(first[root], []).append(os.path.join(spelling, base))
     return groups
+
+
+def _find_inputs(path: str, inputs: Mapping[str, list[str]], logs: Collection[str]) -> list[str]:
+    """Of the inputs, by their last part, the ones that this file may have rotated from."""
+    roots = [root for root in find_roots(path) if root != path]
+    beside = [root for root in roots if root in inputs.get(os.path.basename(root), ())]
+    if beside or any(root in logs for root in roots):
+        return beside[:1]
+    return [name for root in roots for name in inputs.get(os.path.basename(root), ())]

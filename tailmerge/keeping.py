@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from tailmerge.candidates import Candidates
+from tailmerge.folders import Folders
 from tailmerge.generation import Generation
 from tailmerge.lines import find_last_lines
 from tailmerge.match import Seen
@@ -26,7 +27,9 @@ from tailmerge.system import Identity, System
 class Keeping:
     """The generations of one series, the rotated ones oldest first."""
 
-    def __init__(self, path: str, name: str, system: System, registry: Registry) -> None:
+    def __init__(
+        self, path: str, name: str, system: System, registry: Registry, folders: Folders
+    ) -> None:
         self.path = path
         """The series as it was given."""
         self.name = name
@@ -35,6 +38,7 @@ class Keeping:
         self.rotated: list[Generation] = []
         self._system = system
         self._registry = registry
+        self._folders = folders
 
     def __iter__(self) -> Iterator[Generation]:
         """All of them, oldest first, the live one last."""
@@ -69,8 +73,15 @@ class Keeping:
         position = generation.remembered
         if position is None:
             return None
-        name = os.path.basename(generation.path or position.path)
-        return replace(position, path=os.path.join(os.path.dirname(self.name), name))
+        return replace(position, path=self._absolute(generation.path or position.path))
+
+    def _absolute(self, path: str) -> str:
+        folder, base = os.path.split(path)
+        if folder == os.path.dirname(self.path):
+            return os.path.join(os.path.dirname(self.name), base)
+        if os.path.isabs(folder):
+            return path
+        return os.path.join(self._folders.absolute(folder) or os.path.dirname(self.name), base)
 
     # becoming known
 
@@ -246,3 +257,13 @@ class Keeping:
             if source := generation.source:
                 self._close(generation, source)
                 source.close()
+
+
+def restore_all(
+    known: Mapping[str, Iterable[Entry]], system: System, registry: Registry, folders: Folders
+) -> dict[str, Keeping]:
+    """What earlier runs read, by the input's absolute name: nobody's until its series is made."""
+    keepings = {name: Keeping(name, name, system, registry, folders) for name in known}
+    for name, entries in known.items():
+        keepings[name].restore(entries)
+    return keepings

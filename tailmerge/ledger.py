@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 
 from tailmerge.batch import Batch
+from tailmerge.folders import Folders
 from tailmerge.generation import Generation
 from tailmerge.journal import Journal
 from tailmerge.keeping import Keeping
@@ -35,8 +36,10 @@ PAST_OUTPUTS = 20
 class Ledger:
     """One run's bookkeeping; on the thread that owns the files."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, folders: Folders) -> None:
+        """`folders` are the ones that were named: what rotated may be in any of them."""
         self._journal = journal
+        self._folders = folders
         self._state = State()
         self._output: NamedFile | None = None
         self._met: set[int] = set()
@@ -50,7 +53,7 @@ class Ledger:
         self._system = system
         self._path = system.absolute(output.path)
         try:
-            resume = Resume(self._journal, output, system, report)
+            resume = Resume(self._journal, output, self._folders, system, report)
             self._state = resume.take_over(overwrite=overwrite)
         except OSError as error:
             raise cannot_write_state(self._journal.path, error) from error

@@ -34,6 +34,8 @@ class Seen:
     quiet: bool = False
     """It came up with the live file, not beside one that was known, and has not grown for
     so long that it is no copy in the making."""
+    apart: bool = False
+    """In another folder than the input's own."""
 
 
 P = TypeVar("P")

@@ -20,9 +20,11 @@ from tailmerge.discover import (
     is_pattern,
 )
 from tailmerge.ending import Ending
+from tailmerge.folders import Folders
 from tailmerge.follow import SeriesTail, tail_async
 from tailmerge.generation import News
 from tailmerge.handles import Duplicate, HandleTail, close_unread, duplicate_all
+from tailmerge.keeping import restore_all
 from tailmerge.lane import Lane
 from tailmerge.output import find_audience
 from tailmerge.own import Own
@@ -36,10 +38,8 @@ from tailmerge.report import (
     output_busy,
     stopped_reading,
 )
-from tailmerge.rotation import Folders, find_roots
 from tailmerge.series import Series
 from tailmerge.settings import Settings
-from tailmerge.state import Entry
 from tailmerge.streaming import StreamTail, opener
 from tailmerge.surroundings import Surroundings, Tail
 from tailmerge.system import Identity, System
@@ -151,7 +151,6 @@ class _Run:
         self.met: set[str] = set()
         """Names that are followed, or were skipped and spoken of."""
         self.tails: set[asyncio.Task[None]] = set()
-        self.known: dict[str, list[Entry]] = {}
         self.lane = Lane("tailmerge-discover")
         self.group = asyncio.TaskGroup()
 
@@ -167,6 +166,7 @@ class _Run:
 
     async def _run(self, lane: Lane) -> None:
         discovery, own, readable = await lane.call(self._look_around)
+        self.folders.name(discovery.folders)
         found = self._choose(discovery, own)
         if not (found or self.duplicates or discovery.unmatched):
             raise nothing_to_read()
@@ -178,10 +178,12 @@ class _Run:
             report=self.report,
             system=self.system,
             state_path=self.settings.state_path,
+            folders=self.folders,
         ) as output:
             self.registry.outputs = await output.identities()
             await output.call(lambda: self.own.listen(output.output))
-            self.known = await output.known(self.registry, self.series.values())
+            known = await output.known(self.registry, self.series.values())
+            self.registry.absent = restore_all(known, self.system, self.registry, self.folders)
             try:
                 await self._merge(output, found)
             except* TailmergeError as group:
@@ -290,11 +292,17 @@ class _Run:
         self, found: Iterable[Found], around: Surroundings, *, start: bool
     ) -> list[Tail]:
         files = {f.name: f for f in found if f.kind in SERIES_KINDS}
-        groups = group_rotated({name: f.absolute for name, f in files.items()})
+        groups = group_rotated(
+            {name: f.absolute for name, f in files.items()},
+            {log for f in files.values() for log in f.logs},
+            self.folders.named,
+        )
         at_first = start and not (self.own.resumes and not self.settings.overwrite)
         tails: list[Tail] = []
         for f in found:
             if f.name in groups:
+                absent = self.registry.absent.pop(f.absolute, None)
+                self.folders.claim(f.absolute)
                 series = Series(
                     f.name,
                     self.system,
@@ -304,7 +312,7 @@ class _Run:
                     lines=self.settings.lines if at_first and f.kind is Kind.FILE else None,
                     named=frozenset(groups[f.name]),
                     passed_before=float("inf") if start else self.began,
-                    entries=self.known.get(f.absolute, ()),
+                    entries=absent.entries() if absent else (),
                     name=f.absolute,
                 )
                 self.series[f.name] = series
@@ -369,13 +377,15 @@ class _Run:
         discovery, own = await self.lane.call(
             self.own.survey, patterns, frozenset(self.met), outputs
         )
+        self.folders.name(discovery.folders)
         fresh: list[Found] = []
         for found in [f for f in discovery.found if f.name not in self.met]:  # two may overlap
             self.met.add(found.name)
             if found.name in own:
                 self.report.output_skipped(found.name)
-            elif series := self._rotated_from(found.name):
-                around.watch.tell(series, News.CHANGED)  # its content decides
+            elif inputs := self._rotated_from(found):
+                for series in inputs:
+                    around.watch.tell(series, News.CHANGED)  # its content decides
             elif found.kind is Kind.DIRECTORY:
                 self.report.directory_skipped(found.name)
             elif found.kind is not Kind.MISSING:
@@ -385,6 +395,7 @@ class _Run:
                 self.report.input_appeared(tail.series.path)
             self._start(tail, around)
 
-    def _rotated_from(self, name: str) -> Series | None:
-        """The input whose rotated form a file of this name could be."""
-        return next((self.series[r] for r in find_roots(name) if r in self.series), None)
+    def _rotated_from(self, found: Found) -> list[Series]:
+        """The inputs whose rotated form this file could be."""
+        roots = self.folders.find_inputs(found.absolute, found.logs)
+        return [s for s in self.series.values() if s.keeping.name in roots] if roots else []

@@ -27,6 +27,10 @@ class Registry:
         """What we write or wrote to: never an input."""
         self.tell: Callable[[Keeping, Generation], None] = lambda keeping, generation: None
         """Called with each file that becomes known: the journal listens."""
+        self.present: list[Keeping] = []
+        """The series of this run."""
+        self.absent: dict[str, Keeping] = {}
+        """What a state tells of and this run leaves out, by the input's absolute name."""
 
     def claim(self, file: Identity, keeping: Keeping, generation: Generation) -> None:
         self._owners[file] = (keeping, generation)

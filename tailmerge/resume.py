@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from tailmerge.batch import EDGE
+from tailmerge.folders import Folders
 from tailmerge.journal import Journal
 from tailmerge.lines import BLOCK
 from tailmerge.named import NamedFile
@@ -20,7 +21,7 @@ from tailmerge.packed import open_any
 from tailmerge.position import MARKER, Position, digest, fits, skip_numbers
 from tailmerge.recovery import Finding, ReadAt, Verdict, edges_fit, examine
 from tailmerge.report import Report, others_state
-from tailmerge.rotation import Folders, age_order
+from tailmerge.rotation import age_order
 from tailmerge.source import Source
 from tailmerge.state import Mark, Record, State
 from tailmerge.system import System, identity
@@ -29,9 +30,17 @@ from tailmerge.system import System, identity
 class Resume:
     """The steps between opening the output and reading the first input."""
 
-    def __init__(self, journal: Journal, output: NamedFile, system: System, report: Report) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        output: NamedFile,
+        folders: Folders,
+        system: System,
+        report: Report,
+    ) -> None:
         self._journal = journal
         self._output = output
+        self._folders = folders
         self._system = system
         self._report = report
         self.verdict: Verdict | None = None
@@ -319,10 +328,11 @@ class Resume:
         entry = state.entries.get(reach.source)
         if entry is None:
             return None
-        folder = os.path.dirname(entry.series)
-        forms = Folders(self._system).find_rotated(entry.series, 0.0)
-        paths = [entry.position.path, entry.series]
-        paths += [os.path.join(folder, form.name) for form in forms]
+        places = (os.path.dirname(e.position.path) for e in state.entries.values())
+        folders = Folders(self._system)
+        folders.name((place, place) for place in (*self._folders.named, *places))
+        forms = folders.find_forms(entry.series, entry.series, 0.0)
+        paths = [entry.position.path, entry.series, *(form.path for form in forms)]
         for path in dict.fromkeys(paths):
             source = self._open_fitting(path, entry.position, reach.end)
             if source:

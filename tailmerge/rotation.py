@@ -3,17 +3,15 @@
 logrotate, the logging handlers of many languages and people write `app.log.1`,
 `app.log-20261123`, `app.log-20261123-1795450000`, `app.log.2026-11-23`, `app.1.log` and
 `app-20261123.log`, each also compressed. A name alone proves nothing: what a file is, its
-content decides (match.py). Pure functions, and one cache of folder listings.
+content decides (match.py). Pure functions.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-
-from tailmerge.system import System
 
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 
@@ -75,40 +73,3 @@ def age_order(rotated: Rotated, modified: float) -> tuple[float, str, float, boo
     """
     number = float("inf") if rotated.number is None else -float(rotated.number)
     return (number, rotated.date, modified, not rotated.compressed)
-
-
-class Folders:
-    """Listings of folders, grouped by what rotated from what; one listing serves many looks."""
-
-    def __init__(self, system: System, clock: Callable[[], float] | None = None) -> None:
-        """`clock` tells when a listing is made; None: at the time it was asked for."""
-        self._system = system
-        self._clock = clock
-        self._listings: dict[str, tuple[float, dict[str, list[Rotated]]]] = {}
-
-    def find_rotated(self, path: str, since: float) -> list[Rotated]:
-        """The rotated names beside `path`, in no order, listed not before the time `since`.
-
-        A listing that was begun after a look was asked for shows all that the look is for.
-        """
-        folder, base = os.path.split(path)
-        listed = self._listings.get(folder)
-        if listed is None or listed[0] < since:
-            begun = self._clock() if self._clock else since
-            listed = self._listings[folder] = (begun, self._list(folder))
-        return listed[1].get(base, [])
-
-    def forget(self, path: str) -> None:
-        """What was listed beside `path` is older than what was seen since."""
-        self._listings.pop(os.path.split(path)[0], None)
-
-    def _list(self, folder: str) -> dict[str, list[Rotated]]:
-        groups: dict[str, list[Rotated]] = {}
-        try:
-            names = self._system.names(folder or ".")
-        except OSError:
-            return groups  # the folder is gone, or closed to us: nothing is beside the file
-        for name in names:
-            for rotated in rotated_forms(name):
-                groups.setdefault(rotated.base, []).append(rotated)
-        return groups

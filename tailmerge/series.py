@@ -16,13 +16,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tailmerge.beside import Beside
+from tailmerge.folders import Folders
 from tailmerge.generation import Findings, Generation, Look, News
 from tailmerge.keeping import Keeping
 from tailmerge.match import Seen
 from tailmerge.packed import PackedSource
 from tailmerge.probe import Probe
 from tailmerge.registry import Registry
-from tailmerge.rotation import Folders
 from tailmerge.settling import Settling
 from tailmerge.state import Entry
 from tailmerge.system import System, identity, is_regular
@@ -58,7 +58,7 @@ class Series:
         none of them is new. `name`: the path made absolute, as the state has it.
         """
         self.path = path
-        self.keeping = Keeping(path, name or path, system, registry)
+        self.keeping = Keeping(path, name or path, system, registry, folders)
         self._system = system
         self._registry = registry
         self._beside = Beside(self.keeping, system, registry, folders)
@@ -66,6 +66,7 @@ class Series:
         self._looked = False
         self._unreadable: set[str] = set()
         self.keeping.restore(entries)
+        registry.present.append(self.keeping)
         self._settling = Settling(
             self.keeping,
             self._beside,
@@ -122,8 +123,10 @@ class Series:
                 current = None
         keeping = self.keeping
         live = keeping.live
-        if live and live.source and live.source.identity == current:
+        if live and live.source:  # it may have been cut, and then renamed
             live.source.cut = live.source.cut or not live.source.is_unchanged()
+        if live and live.source and live.source.identity == current:
+            pass
         elif live and not (live.position and live.position.identity == current):
             live.path, live.changed = None, now
             keeping.rotated.append(live)

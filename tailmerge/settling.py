@@ -6,6 +6,8 @@ what is to be read is opened, oldest first.
 
 from __future__ import annotations
 
+import os
+
 from tailmerge.beside import Beside
 from tailmerge.candidates import Candidates
 from tailmerge.generation import Findings, Generation
@@ -14,6 +16,7 @@ from tailmerge.lines import find_last_lines
 from tailmerge.match import Matching, Seen, match
 from tailmerge.packed import NotThereYet, PackedSource
 from tailmerge.registry import Registry
+from tailmerge.rotation import rotated_forms
 from tailmerge.source import Source
 from tailmerge.system import System
 
@@ -70,9 +73,8 @@ class Settling:
                 held[file.identity].path = file.path
         if live:
             unknown.append(live)
-        cut = keeping.live if keeping.live and keeping.live.source else None
-        if cut and cut.source and not cut.source.cut:
-            cut = None
+        cut = {generation: generation.source for generation in keeping if generation.source}
+        cut = {generation: source for generation, source in cut.items() if source.cut}
         if unknown:
             standing = [f for f in rotated if f.identity in held]
             standing += [  # deleted, or moved out of sight, and known all the same
@@ -109,7 +111,7 @@ class Settling:
         self,
         unknown: list[Seen],
         standing: list[Seen],
-        cut: Generation | None,
+        cut: dict[Generation, Source],
         found: Findings,
         first: bool,
         now: float,
@@ -117,8 +119,7 @@ class Settling:
         """By content: goes on at its position, is a copy, or is new."""
         keeping = self.keeping
         positions = [(g, g.position) for g in keeping.rotated if g.position]
-        if cut and cut.source:
-            positions.append((cut, cut.source.position_before()))
+        positions += [(generation, source.position_before()) for generation, source in cut.items()]
         if keeping.live and keeping.live.source:
             source = keeping.live.source
             standing = [
@@ -133,9 +134,8 @@ class Settling:
                 self._beside.came_up_together = {file.identity for file in matching.copies}
             self._go_on(matching, cut, candidates, found, now)
             new = matching.new
-            if cut and cut in matching.gone and cut.source:
-                shorter = candidates.find_shorter_copy(new, cut.source)
-                if shorter:
+            for source in [cut[g] for g in matching.gone if g in cut]:
+                if shorter := candidates.find_shorter_copy(new, source):
                     new = [file for file in new if file is not shorter]
                     keeping.pass_over(shorter)
             for file in new:
@@ -144,16 +144,16 @@ class Settling:
     def _go_on(
         self,
         matching: Matching[Generation],
-        cut: Generation | None,
+        cut: dict[Generation, Source],
         candidates: Candidates,
         found: Findings,
         now: float,
     ) -> None:
         keeping = self.keeping
         for generation, file in matching.pairs:
-            if generation is cut and cut.source:  # the copy that copytruncate made of it
-                number, offset = cut.source.number, cut.source.offset
-                keeping.begin_again(cut, copied=True)
+            if generation in cut:  # the copy that copytruncate made of it
+                number, offset = cut[generation].number, cut[generation].offset
+                keeping.begin_again(generation, copied=True)
                 copy = candidates.take(file, offset, number)
                 keeping.take(copy, file.path, now, live=False)
                 found.rotated = found.rewritten = True
@@ -181,7 +181,7 @@ class Settling:
             else:
                 found.unreadable.append((file.path, error))
             return
-        if file.live and self._inherit(source, candidates, file, found, now):
+        if self._inherit(source, candidates, file, found, now):
             return
         candidates.take(file)
         if first and not self.resumes:
@@ -198,17 +198,71 @@ class Settling:
         self, source: Source, candidates: Candidates, file: Seen, found: Findings, now: float
     ) -> bool:
         """The file is known by another input's name: go on there, or leave it to that one."""
-        owner = self._registry.owner(source.identity)
-        if owner is None or owner[0] is self.keeping:
-            return False
-        keeping, generation = owner
-        if generation.source and self._system.leads_to(keeping.name, source.identity):
-            found.twin = keeping.path
+        if file.apart and self._is_siblings(source):
             return True
+        owner = self._registry.owner(source.identity)
+        if owner and owner[0] is not self.keeping:
+            keeping, generation = owner
+            if generation.source and self._system.leads_to(keeping.name, source.identity):
+                found.twin = keeping.path if file.live else found.twin
+                return True
+            position = generation.remembered
+            if position and source.fits(position):
+                self._take_over(keeping, generation, file, candidates, now)
+                return True
+            # else the number of a deleted file, given to a new one
+        return self._inherit_from_absent(source, candidates, file, now)
+
+    def _is_siblings(self, source: Source) -> bool:
+        """Whether it belongs to another input with the same last part, by its content.
+
+        Their olddir may be one. What fits none of them goes to the one that looks first:
+        the first one given.
+        """
+        base = os.path.basename(self.keeping.name)
+        for keeping in self._registry.present:
+            if keeping is self.keeping or os.path.basename(keeping.name) != base:
+                continue
+            positions = [g.remembered for g in keeping]
+            if any(p and p.offset and source.fits(p) for p in positions):
+                return True
+            live = keeping.live and keeping.live.source
+            if live and not live.cut and live.begins_with(source, source.size()):
+                return True  # a copy whose original is not cut yet
+        return False
+
+    def _inherit_from_absent(
+        self, source: Source, candidates: Candidates, file: Seen, now: float
+    ) -> bool:
+        """An input that an earlier run read is a rotated form of ours, or ours was of it."""
+        ours = os.path.basename(self.keeping.name)
+        for keeping in self._registry.absent.values():
+            theirs = os.path.basename(keeping.name)
+            related = _rotates(ours, theirs) or _rotates(theirs, ours)
+            if not related and (ours != theirs or not file.apart):
+                continue
+            for generation in list(keeping):
+                position = generation.position
+                if position and position.offset and source.fits(position):
+                    self._take_over(keeping, generation, file, candidates, now)
+                    return True
+        return False
+
+    def _take_over(
+        self,
+        keeping: Keeping,
+        generation: Generation,
+        file: Seen,
+        candidates: Candidates,
+        now: float,
+    ) -> None:
         position = generation.remembered
-        if position is None or not source.fits(position):
-            return False  # the number of a deleted file, given to a new one
         keeping.give_away(generation)
-        candidates.take(file, position.offset, position.number)
-        self.keeping.take(source, file.path, now, live=True)
-        return True
+        generation.source, generation.position = None, position
+        self.keeping.rotated.append(generation)
+        self.keeping.resume(generation, file, candidates, now)
+
+
+def _rotates(base: str, name: str) -> bool:
+    """Whether a file of this name could be a rotated form of the base name."""
+    return any(form.base == base for form in rotated_forms(name))

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tailmerge.candidates import Candidates
+from tailmerge.folders import Folders
 from tailmerge.journal import read_state
 from tailmerge.match import Seen, match
 from tailmerge.position import Position
 from tailmerge.recovery import edges_fit
 from tailmerge.report import others_state, show
-from tailmerge.rotation import Folders, age_order
+from tailmerge.rotation import age_order
 from tailmerge.state import Entry, State
 from tailmerge.system import System, identity, is_regular
 
@@ -58,6 +59,10 @@ def describe(state_path: str, output_path: str | None, system: System) -> str:
     for entry in state.entries.values():
         series.setdefault(entry.series, []).append(entry)
     folders = Folders(system)
+    places = (os.path.dirname(entry.position.path) for entry in state.entries.values())
+    folders.name((place, place) for place in places)
+    for entry in state.entries.values():
+        folders.claim(entry.series)
     rows = [("input", "offset", "size", "behind")]
     for name, entries in series.items():
         for file in _find_standing(name, entries, folders, system):
@@ -119,11 +124,10 @@ def _find_standing(
 
 def _find_files(name: str, folders: Folders, system: System) -> Iterator[Seen]:
     """The plain files of a series, oldest first, the live one last."""
-    folder = os.path.dirname(name)
     files = []
-    for form in folders.find_rotated(name, 0.0):
-        if not form.compressed and (seen := _see(os.path.join(folder, form.name), system, False)):
-            files.append((age_order(form, seen.modified), seen))
+    for form in folders.find_forms(name, name, 0.0):
+        if not form.rotated.compressed and (seen := _see(form.path, system, False)):
+            files.append((age_order(form.rotated, seen.modified), seen))
     yield from (seen for _, seen in sorted(files, key=lambda pair: pair[0]))
     if live := _see(name, system, True):
         yield live

@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 
 from tailmerge.batch import lines_batch
 from tailmerge.feed import Feed, Progress
+from tailmerge.folders import Folders
 from tailmerge.generation import Look
 from tailmerge.journal import Journal
 from tailmerge.lane import Lane
@@ -52,12 +53,14 @@ class WriteThread(Lane):
         report: Report | None = None,
         system: System | None = None,
         state_path: str | None = None,
+        folders: Folders | None = None,
     ) -> None:
         """Nothing is opened yet.
 
         `audience` is who may read a new output (its owner alone where None), `patience`
         the seconds that a write may fail for before the run gives up (None: for ever),
-        `state_path` where positions are kept (None: nowhere).
+        `state_path` where positions are kept (None: nowhere), and `folders` the ones that
+        were named.
         """
         super().__init__("tailmerge-writer")
         self.output_path = os.fspath(output_path)
@@ -70,7 +73,11 @@ class WriteThread(Lane):
         self._route = Plain(self._in_turn)
         self._turn: asyncio.Lock | None = None
         self._failed: TailmergeError | None = None
-        self._ledger = Ledger(Journal(state_path, self.system)) if state_path else None
+        self._ledger = (
+            Ledger(Journal(state_path, self.system), folders or Folders(self.system))
+            if state_path
+            else None
+        )
 
     async def __aenter__(self) -> WriteThread:
         """Start the thread and open the output, off the caller's loop.

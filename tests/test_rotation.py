@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from helpers import Faulty, append, before, fault
 
-from tailmerge.rotation import COMPRESSED, Folders, age_order, rotated_forms
+from tailmerge.folders import Folders
+from tailmerge.rotation import COMPRESSED, age_order, rotated_forms
 from tailmerge.system import System
 
 CONTRACT = {

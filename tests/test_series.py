@@ -22,10 +22,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailmerge.ending import Ending
+from tailmerge.folders import Folders
 from tailmerge.follow import SeriesTail
 from tailmerge.generation import News
 from tailmerge.registry import Registry
-from tailmerge.rotation import Folders
 from tailmerge.series import Series
 from tailmerge.surroundings import Surroundings
 from tailmerge.system import System

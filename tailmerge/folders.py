@@ -1,0 +1,127 @@
+"""Listings of folders: which rotated forms stand where, those in another named folder too.
+
+logrotate's olddir keeps rotated files apart. So a folder that was named, by an input or by a
+pattern, is looked through for the forms of every input, unless a file of the input's own
+name stands in it: then what rotated there rotated from that file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from tailmerge.rotation import Rotated, find_roots, rotated_forms
+from tailmerge.system import System
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A rotated name, and where it was found."""
+
+    path: str
+    """In the spelling of the folder that the user chose."""
+    rotated: Rotated
+    apart: bool
+    """In another folder than the input's own."""
+
+
+class Folders:
+    """Listings, grouped by what rotated from what; one listing serves many looks."""
+
+    def __init__(self, system: System, clock: Callable[[], float] | None = None) -> None:
+        """`clock` tells when a listing is made; None: at the time it was asked for."""
+        self._system = system
+        self._clock = clock
+        self._listings: dict[str, tuple[float, dict[str, list[Rotated]]]] = {}
+        self._apart: tuple[float, dict[str, list[tuple[str, Rotated]]]] | None = None
+        self.named: dict[str, str] = {}
+        """How each folder that was named is spelled, by its absolute name. Replaced, never
+        changed: the main loop names folders while the thread looks through them."""
+        self._inputs: dict[str, set[str]] = {}
+        """The inputs' absolute names, by their last part."""
+        self._logs: set[str] = set()
+        """Files that stood beside what looks like rotated forms of them, once at least."""
+
+    def name(self, folders: Iterable[tuple[str, str]]) -> None:
+        """These folders were named: as they are spelled, and absolute."""
+        fresh = {absolute: spelled for spelled, absolute in reversed(list(folders))}
+        self.named = {**fresh, **self.named}
+
+    def claim(self, path: str) -> None:
+        """An input has this absolute name: the forms beside it are its own."""
+        self._inputs.setdefault(os.path.basename(path), set()).add(path)
+
+    def find_inputs(self, path: str, logs: Collection[str]) -> set[str]:
+        """The inputs of which the file of this absolute name could be a rotated form.
+
+        `logs`: what stands beside it and could be what it rotated from.
+        """
+        roots = [root for root in find_roots(path) if root != path]
+        beside = {root for root in roots if root in self._of_base(root)}
+        if beside or logs:
+            return beside
+        return {name for root in roots for name in self._of_base(root)}
+
+    def _of_base(self, path: str) -> set[str]:
+        return self._inputs.get(os.path.basename(path), set())
+
+    def absolute(self, folder: str) -> str | None:
+        """The absolute name of a folder that was named; None: it was not."""
+        return next((a for a, spelled in self.named.items() if spelled == folder), None)
+
+    def find_rotated(self, path: str, since: float) -> list[Rotated]:
+        """The rotated names beside `path`, in no order, listed not before the time `since`.
+
+        A listing that was begun after a look was asked for shows all that the look is for.
+        """
+        folder, base = os.path.split(path)
+        listed = self._listings.get(folder)
+        if listed is None or listed[0] < since:
+            listed = self._listings[folder] = (self._begin(since), self._list(folder, folder))
+        return listed[1].get(base, [])
+
+    def find_forms(self, path: str, absolute: str, since: float) -> Iterator[Form]:
+        """The rotated forms of an input, beside it and in the other folders that were named."""
+        folder = os.path.dirname(path)
+        for rotated in self.find_rotated(path, since):
+            yield Form(os.path.join(folder, rotated.name), rotated, False)
+        own, base = os.path.split(absolute)
+        if self.named.keys() <= {own}:
+            return
+        for other, rotated in self._find_apart(since).get(base, ()):
+            log = os.path.join(other, base)
+            if other != own and log not in self._logs and log not in self._of_base(log):
+                yield Form(os.path.join(self.named[other], rotated.name), rotated, True)
+
+    def _find_apart(self, since: float) -> dict[str, list[tuple[str, Rotated]]]:
+        """What stands in all named folders, by the last part of what it rotated from."""
+        if self._apart is None or self._apart[0] < since:
+            begun = self._begin(since)
+            groups: dict[str, list[tuple[str, Rotated]]] = {}
+            for folder, spelled in self.named.items():
+                for base, forms in self._list(spelled, folder).items():
+                    groups.setdefault(base, []).extend((folder, form) for form in forms)
+            self._apart = (begun, groups)
+        return self._apart[1]
+
+    def _begin(self, since: float) -> float:
+        return self._clock() if self._clock else since
+
+    def forget(self, path: str) -> None:
+        """What was listed beside `path`, and elsewhere, is older than what was seen since."""
+        self._listings.pop(os.path.dirname(path), None)
+        self._apart = None
+
+    def _list(self, folder: str, absolute: str) -> dict[str, list[Rotated]]:
+        groups: dict[str, list[Rotated]] = {}
+        try:
+            names = set(self._system.names(folder or "."))
+        except OSError:
+            return groups  # the folder is gone, or closed to us: nothing is beside the file
+        for name in names:
+            for rotated in rotated_forms(name):
+                groups.setdefault(rotated.base, []).append(rotated)
+        if absolute in self.named:
+            self._logs.update(os.path.join(absolute, base) for base in groups.keys() & names)
+        return groups
