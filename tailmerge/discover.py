@@ -145,6 +145,13 @@ def find_statuses(
     return [f.status for f in read if f.status] + [system.fstat(fd) for fd in opened]
 
 
+def group_found(found: Iterable[Found], spelled: Mapping[str, str]) -> dict[str, list[str]]:
+    """Which of the files that were found are inputs, and their rotated forms among them."""
+    files = [file for file in found if file.kind in SERIES_KINDS]
+    logs = {log for file in files for log in file.logs}
+    return group_rotated({file.name: file.absolute for file in files}, logs, spelled)
+
+
 def group_rotated(
     absolute: Mapping[str, str],
     logs: Collection[str] = (),

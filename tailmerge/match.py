@@ -78,6 +78,8 @@ def match(
             left.remove(same[0])
         else:
             waiting.append((owner, position))
+    # What was not read yet fits anything: it takes what no other position is for.
+    waiting.sort(key=lambda pair: (pair[1].offset == 0, pair[1].head_length == 0))
     for owner, position in waiting:
         fitting = [f for f in left if fits(position, f)]
         if position.offset == 0:  # it fits anything: what is somebody's copy is not its file

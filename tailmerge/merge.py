@@ -16,7 +16,7 @@ from tailmerge.discover import (
     Found,
     Kind,
     find_statuses,
-    group_rotated,
+    group_found,
     is_pattern,
 )
 from tailmerge.ending import Ending
@@ -291,12 +291,7 @@ class _Run:
     def _make_tails(
         self, found: Iterable[Found], around: Surroundings, *, start: bool
     ) -> list[Tail]:
-        files = {f.name: f for f in found if f.kind in SERIES_KINDS}
-        groups = group_rotated(
-            {name: f.absolute for name, f in files.items()},
-            {log for f in files.values() for log in f.logs},
-            self.folders.named,
-        )
+        groups = group_found(found, self.folders.named)
         at_first = start and not (self.own.resumes and not self.settings.overwrite)
         tails: list[Tail] = []
         for f in found:

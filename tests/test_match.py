@@ -369,3 +369,14 @@ def test_every_position_and_every_file_is_answered_for_exactly_once(
     for owner in matching.gone:
         position = dict(folder.positions)[owner]
         assert not any(folder.fits(position, file) for file in matching.new + matching.copies)
+
+
+def test_an_empty_position_does_not_take_the_file_of_another_one() -> None:
+    """A live log was empty when it was rotated, and so was the next one: both are remembered."""
+    folder = Folder()
+    folder.forward("empty", b"", 1)
+    folder.forward("live", b"a\n", 2)
+    folder.file("a.log", b"a\nb\n", 2)
+    matching = folder.match()
+    assert pairs(matching) == {"live": "a.log"}
+    assert matching.gone == ["empty"]
