@@ -42,6 +42,13 @@ Where things are, from the top; each module imports only from below its own line
     source     one open file: what it is, and how it is read
     position   up to where a file was forwarded, and how to know it again
     feed       one input on its way out, and what one forward did
+    timestamps the time of a line
+    fields     W3C extended logs: columns that name themselves
+    recognise  which format a line has
+    layout     how one format stands in one file, and is read fast
+    timeformat a strptime format as a shape; pure
+    grammar    what a time looks like
+    civil      from a date and a time of day to the instant: zones, years, folds
     batch      what goes out in one piece
     lines      whole lines: where one ends
     settings   what one run was asked for

@@ -1,0 +1,256 @@
+"""How one format stands in one file, and how it is read fast.
+
+A `Layout` is a shape with what stands before it. It learns from the lines that it reads:
+where all have their time at the same column, or behind the same few bytes, a line costs two
+slices and a look into a dict, which holds the seconds seen lately. A line that is different
+is read by the regular expression, which is what decides.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from re import Match, Pattern
+
+from tailmerge.civil import DAY, SECOND, Calendar, Moment
+from tailmerge.grammar import MONTHS, Shape
+
+KEPT = 5_000
+"""Seconds (or fractions) that a layout keeps in mind before it begins anew."""
+MOVES = 8
+"""How often the place of the time may change before it counts as one that has none."""
+
+SCALES: tuple[int, ...] = tuple(10 ** (9 - width) for width in range(10))
+TAI = 2**62 + 10
+"""What TAI64 labels are ahead of the epoch; later leap seconds are not taken off."""
+ORDERS = {b"/": ("mdy", "dmy"), b"-": ("dmy", "mdy"), b".": ("dmy",)}
+"""How a date of three numbers may be meant that ends in a year of four digits."""
+SHORT_ORDERS = {b"/": ("ymd", "mdy", "dmy"), b"-": ("ymd", "dmy", "mdy"), b".": ("dmy", "ymd")}
+"""The same where the year has two digits."""
+
+
+class Layout:
+    """One format of one file.
+
+    Where `is_fixed`, lines have it at these columns, counted from the line's beginning
+    or, where there is a `lead`, from behind its first occurrence: from `start` to `cut` the
+    text that names the second, with the sign before the fraction; to `stop` the fraction's
+    digits; to `end` the `tail`, the same in all of these lines.
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        pattern: Pattern[bytes],
+        *,
+        is_anchored: bool,
+        lead: bytes = b"",
+        limit: int = 1 << 30,
+        opening: Pattern[bytes] | None = None,
+    ) -> None:
+        self.shape = shape
+        self.is_anchored = is_anchored
+        self.lead = lead
+        self.opening = opening
+        """How an object of JSON begins; None for other lines."""
+        self.inside = 0
+        """Where an object's first field begins: from there to the lead no other one opens."""
+        self.is_fixed = False
+        self.start = self.cut = self.stop = self.end = 0
+        self.tail = b""
+        self.is_halved = False
+        """The tail has AM or PM."""
+        self.has_zone = False
+        """The tail ends in a zone."""
+        self.scale = 0
+        """What one unit of the fraction is, in ns; 0 where there is no fraction."""
+        self.seconds: dict[bytes, int] = {}
+        """From the text between `start` and `cut` to ns."""
+        self.moves = 0
+        """How often the columns have changed."""
+        self._pattern = pattern
+        self._find = pattern.match if is_anchored else pattern.search
+        self._limit = limit
+        self._known: dict[tuple[bytes, bytes], int] = {}
+        self._year = 0
+
+    def find(self, line: bytes) -> Match[bytes] | None:
+        """Find the time by the expression."""
+        if self.opening is None:
+            return self._find(line, 0, self._limit)
+        opened = self.opening.match(line)
+        if opened is None:
+            return None
+        begin = opened.end()
+        for found in self._pattern.finditer(line, begin, self._limit):
+            inner = line.count(b"{", begin, found.start())
+            if inner == line.count(b"}", begin, found.start()):
+                return found
+        return None
+
+    def read(self, line: bytes, calendar: Calendar, raw: bytes | None = None) -> int | None:
+        """Return the time in ns by the expression; None where the line has none of this kind.
+
+        `raw` is the line with its control sequences, where `line` is without them.
+        """
+        found = self.find(line)
+        if found is None:
+            return None
+        head, fraction, tail = found.group("head", "frac", "tail")
+        base = self._known.get((head, tail))
+        if base is None:
+            try:
+                base = read_second(found, self.shape, calendar) * SECOND
+            except (ValueError, OverflowError):
+                return None
+            if not calendar.is_certain:
+                return base + read_fraction(fraction, self.shape.count)
+            self._keep(head, tail, base, calendar.year)
+        self._learn(found, line, raw, base)
+        return base + read_fraction(fraction, self.shape.count)
+
+    def forget(self) -> None:
+        """Keep nothing in mind: what the texts mean has changed."""
+        self._known.clear()
+        self.seconds.clear()
+
+    def _keep(self, head: bytes, tail: bytes, base: int, year: int) -> None:
+        if year != self._year or len(self._known) >= KEPT:
+            self.forget()
+            self._year = year
+        self._known[head, tail] = base
+
+    def _learn(self, found: Match[bytes], line: bytes, raw: bytes | None, base: int) -> None:
+        """Take the columns from a line, and keep its second for the lines like it."""
+        if self.moves >= MOVES or self.shape.count:
+            return
+        start, cut, stop, end, scale = _find_columns(found)
+        if self.opening is not None:
+            self.inside = line.index(b"{") + 1
+        if raw is not None:
+            moved = raw.find(line[start:end]) - start
+            if moved < -start:  # control sequences within the time
+                self.moves = MOVES
+                return
+            start, cut, stop, end, line = start + moved, cut + moved, stop + moved, end + moved, raw
+        origin = line.find(self.lead) + len(self.lead) if self.lead else 0
+        columns = (start - origin, cut - origin, stop - origin, end - origin)
+        if (*columns, line[stop:end]) != (self.start, self.cut, self.stop, self.end, self.tail):
+            self.moves += self.is_fixed
+            self.is_fixed = self.moves < MOVES
+            self.start, self.cut, self.stop, self.end = columns
+            self.tail, self.scale = line[stop:end], scale
+            groups = found.groupdict()
+            self.has_zone = bool(groups.get("z") or groups.get("E"))
+            self.is_halved = bool(groups.get("p"))
+            self.seconds.clear()
+        elif len(self.seconds) >= KEPT:
+            self.seconds.clear()
+        self.seconds[line[start:cut]] = base
+
+
+def _find_columns(found: Match[bytes]) -> tuple[int, int, int, int, int]:
+    """The columns of a match, and the scale of its fraction."""
+    start, cut = found.span("head")
+    fraction = found["frac"]
+    stop = cut
+    if fraction:
+        stop = found.end("frac")
+        cut += not fraction[:1].isdigit()
+    end = max(found.end("tail"), stop)
+    return start, cut, stop, max(end, stop + 1), SCALES[stop - cut] if fraction else 0
+
+
+def read_fraction(text: bytes | None, count: int = 0) -> int:
+    """Return the ns of `.123`, `,123`, `:123` or `123`; or of a number of ns in a base."""
+    if not text:
+        return 0
+    if count:
+        return int(text, count)
+    digits = text if text[:1].isdigit() else text[1:]
+    return int(digits) * SCALES[len(digits)]
+
+
+def read_second(found: Match[bytes], shape: Shape, calendar: Calendar) -> int:
+    """Return the second of a match, since the epoch.
+
+    Raises:
+        ValueError: there is no such date.
+    """
+    groups = found.groupdict()
+    if groups.get("E"):
+        calendar.is_certain = True
+        return int(groups["E"])
+    if groups.get("T"):
+        calendar.is_certain = True
+        return int(groups["T"], 16) - TAI
+    return calendar.find_instant(read_moment(groups, shape))
+
+
+def read_moment(groups: dict[str, bytes | None], shape: Shape) -> Moment:
+    """Return what a match's groups say.
+
+    Raises:
+        ValueError: a number is out of its range.
+    """
+    zone = groups.get("z") or groups.get("z2") or (b"UTC" if shape.utc else b"")
+    second = _read_clock(groups)
+    if groups.get("A"):
+        parts = {"A": groups["A"], "B": groups["B"], "C": groups.get("C") or groups.get("Y")}
+        by_name = dict(zip(shape.order, parts.values(), strict=True))
+        year, month, day = (int(by_name[name] or b"") for name in "ymd")
+        return Moment(_widen(year) if groups.get("C") else year, month, day, second, zone)
+    year_text, short = groups.get("Y"), groups.get("y")
+    known = int(year_text) if year_text else _widen(int(short)) if short else None
+    if groups.get("j"):
+        date = datetime.strptime(f"{known or 1970} {int(groups['j'] or b'')}", "%Y %j")
+        return Moment(known or 1970, date.month, date.day, second, zone)
+    name = groups.get("b")
+    month = MONTHS[name[:3].lower()] if name else int(groups.get("m") or b"0")
+    return Moment(known, month, int(groups.get("d") or (b"1" if month else b"0")), second, zone)
+
+
+def _read_clock(groups: dict[str, bytes | None]) -> int:
+    """Seconds since midnight."""
+    hour, minute, second = (
+        int(groups.get(name) or groups.get(name + "2") or b"0") for name in "HMS"
+    )
+    half = groups.get("p")
+    if half:
+        if not 1 <= hour <= 12:
+            raise ValueError("no such hour")
+        hour = hour % 12 + (12 if half[:1] in b"Pp" else 0)
+    if hour * 3600 >= DAY:
+        raise ValueError("no such hour")
+    return hour * 3600 + minute * 60 + second
+
+
+def _widen(year: int) -> int:
+    """A year of two digits, as POSIX has it."""
+    return year + (1900 if year >= 69 else 2000)
+
+
+def choose_order(found: list[Match[bytes]], shape: Shape, calendar: Calendar) -> str:
+    """Return which number of a date is the day, the month and the year, for all lines alike.
+
+    A reading in which a line has no such date is out; of the others it is the one that is
+    nearest to when the file was written.
+    """
+    first = found[0].groupdict()
+    orders = (SHORT_ORDERS if first.get("C") else ORDERS)[first["s1"]]
+    best, least = orders[0], float("inf")
+    for order in orders:
+        try:
+            far = max(
+                calendar.distance(read_moment(one.groupdict(), shape.with_order(order)))
+                for one in found
+            )
+        except ValueError:
+            continue
+        if far < least:
+            best, least = order, far
+    return best
+
+
+def compile_shape(shape: Shape, before: bytes = b"") -> Pattern[bytes]:
+    return re.compile(before + shape.pattern)

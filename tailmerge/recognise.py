@@ -1,0 +1,207 @@
+"""Which format a line has: asked of the first lines of a file, and of those that differ.
+
+The order of the questions: an object of JSON; a time at the start of the line, behind
+nothing but marks (levels, brackets, numbers, a container's name); a key of logfmt; a time
+in brackets behind an address, as in access logs; a time farther on. Of several the leftmost
+is taken.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from dataclasses import dataclass
+from re import Match, Pattern
+
+from tailmerge.grammar import BEFORE, PREFIX, Shape, make_shapes
+from tailmerge.layout import Layout, compile_shape
+
+NEAR = 220
+"""Bytes of a line within which its time begins, where it is not in a named field."""
+FAR = 64 * 1024
+"""The same for a named field."""
+
+KEYS = (
+    *("@timestamp", "timestamp", "time", "ts", "t", "__REALTIME_TIMESTAMP", "@t", "datetime"),
+    *("date", "eventTime", "event_time", "start_time", "startTime", "timeMillis", "asctime"),
+    *("time_local", "time_iso8601", "requestReceivedTimestamp", "EdgeStartTimestamp", "instant"),
+    *("created_at", "created", "timestampMillis", "logged_at", "epoch", "Timestamp", "Time"),
+)
+"""The keys under which an object has its time, the more telling first."""
+LIKELY_KEY = re.compile(r"(?i).*(?:time|timestamp|date|[_.]ts|[_.]at)$")
+LOGFMT = re.compile(
+    rb"(?:^|[\s,|{])(@?(?:time|timestamp|ts|t|datetime|eventtime|date|_time|asctime)=[\"'\[]?)"
+)
+OBJECT = re.compile(rb"(?:[\w.@/-]+ *\| *|\[[^\]\n]{1,80}\] *)?\{")
+STRUCTURED = re.compile(
+    rb"(?:\S{1,64} )?(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7}"
+    rb"|\S+ \S+ \S+ |\[pid: |\S+:\d{1,5} |- )"
+)
+"""How a line of an access log begins."""
+SECONDS_NANOS = (
+    rb'"(?:epochSecond|seconds|timestampSeconds)"\s*:\s*"?(?P<head>(?P<E>[1-4]\d{9}))"?\s*,\s*'
+    rb'"(?:nanoOfSecond|nanos|timestampNanos)"\s*:\s*(?P<frac>\d{1,9})(?P<tail>)(?!\d)'
+)
+NUMBER = (
+    rb"(?P<head>(?P<E>[1-9]\d{8,9}))(?P<frac>\.\d{1,9}|\d{9}|\d{6}|\d{3})?(?P<tail>)"
+    rb"(?:(?<=\.\d{9})\d*)?(?![0-9eE])"
+)
+"""In a named field a number of seconds may be smaller."""
+VALUE = Shape("seconds since the epoch", NUMBER)
+TWO_NUMBERS = Shape("seconds and nanoseconds", SECONDS_NANOS, count=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """The shapes, compiled for the places where they may stand."""
+
+    shapes: tuple[Shape, ...]
+    starting: tuple[Pattern[bytes], ...]
+    """Behind a prefix, from the line's beginning."""
+    plain: tuple[Pattern[bytes], ...]
+    """From a given place, or searched for."""
+
+    at_start: Pattern[bytes]
+    """Any of them at the start of a line, in one go."""
+    anywhere: Pattern[bytes]
+    """Any that counts among other words."""
+
+
+@functools.lru_cache(maxsize=8)
+def make_grammar(names: frozenset[str]) -> Grammar:
+    """The grammar where the local zone has these names."""
+    shapes = make_shapes(names)
+    nameless = [_strip_names(shape.pattern) for shape in shapes]
+    telling = [
+        _strip_names(shape.pattern) for shape in shapes if not (shape.is_short or shape.is_vague)
+    ]
+    return Grammar(
+        shapes,
+        tuple(compile_shape(shape, PREFIX) for shape in shapes),
+        tuple(compile_shape(shape) for shape in shapes),
+        re.compile(PREFIX + rb"(?:" + rb"|".join(nameless) + rb")"),
+        re.compile(rb"(?:" + rb"|".join(telling) + rb")"),
+    )
+
+
+def _strip_names(pattern: bytes) -> bytes:
+    """The same without groups; what stands between the numbers of a date is free then."""
+    return re.sub(rb"\(\?P<\w+>", rb"(?:", pattern).replace(rb"(?P=s1)", rb"[-/. ]")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A time in a line, and how others like it are found."""
+
+    shape: Shape
+    match: Match[bytes]
+    layout: Layout
+    is_at_start: bool
+    """Not searched for among other words."""
+
+
+def find_object(line: bytes, grammar: Grammar) -> Found | None:
+    """The time of an object of JSON."""
+    opened = OBJECT.match(line)
+    if opened is None:
+        return None
+    for key, value in _list_candidates(line[opened.end() - 1 :]):
+        before = rb'"' + re.escape(key.encode()) + rb'"\s*:\s*(?:\{\s*"\$date"\s*:\s*)?"?'
+        if isinstance(value, dict) and "$date" not in value:
+            before = rb'"' + re.escape(key.encode()) + rb'"\s*:\s*\{\s*'
+            found = _try_value(line, (TWO_NUMBERS,), before, is_object=True)
+        else:
+            found = _try_value(line, (VALUE, *grammar.shapes), before, is_object=True)
+        if found is not None:
+            return found
+    return None
+
+
+def _list_candidates(text: bytes) -> list[tuple[str, object]]:
+    """The keys of an object that may hold its time, the likelier first, with their values."""
+    try:
+        parsed = json.loads(text.decode("utf-8", "surrogateescape"))
+    except (ValueError, RecursionError):  # cut short, or not quite JSON: the keys themselves
+        return [(key, "") for key in KEYS if b'"%s"' % key.encode() in text]
+    if not isinstance(parsed, dict):
+        return []
+    known = [(key, parsed[key]) for key in KEYS if key in parsed]
+    return known + [item for item in parsed.items() if LIKELY_KEY.match(item[0])]
+
+
+def find_key(line: bytes, grammar: Grammar) -> Found | None:
+    """The time of a line of `key=value` pairs."""
+    for key in LOGFMT.finditer(line, 0, FAR):
+        before = rb"(?:(?<=^)|(?<=[\s,|{]))" + re.escape(key[1])
+        found = _try_value(line, (VALUE, *grammar.shapes), before, is_object=False)
+        if found is not None:
+            return found
+    return None
+
+
+def _try_value(
+    line: bytes, shapes: tuple[Shape, ...], before: bytes, *, is_object: bool
+) -> Found | None:
+    for shape in shapes:
+        pattern = re.compile(before + shape.pattern.removeprefix(BEFORE))
+        match = pattern.search(line, 0, FAR)
+        if match is None or shape.name == "time of day":
+            continue
+        lead = line[match.start() : match.start("head")]
+        opening = OBJECT if is_object else None
+        layout = Layout(shape, pattern, is_anchored=False, lead=lead, limit=FAR, opening=opening)
+        match = layout.find(line)
+        if match is None:  # only within an inner object
+            continue
+        return Found(shape, match, layout, True)
+    return None
+
+
+def find_at_start(line: bytes, grammar: Grammar, *, vague: bool, dateless: bool) -> Found | None:
+    """The time at the start of a line, behind nothing but marks."""
+    if not grammar.at_start.match(line, 0, NEAR):
+        return None
+    best: tuple[int, Shape, Match[bytes], Pattern[bytes]] | None = None
+    for shape, pattern in zip(grammar.shapes, grammar.starting, strict=True):
+        if shape.is_vague and not vague:
+            continue
+        if shape.name == "time of day" and (best is not None or not dateless):
+            continue
+        match = pattern.match(line, 0, NEAR)
+        if match is not None and (best is None or match.start("head") < best[0]):
+            best = (match.start("head"), shape, match, pattern)
+    if best is None:
+        return None
+    _, shape, match, pattern = best
+    return Found(shape, match, Layout(shape, pattern, is_anchored=True, limit=NEAR), True)
+
+
+def find_in_brackets(line: bytes, grammar: Grammar) -> Found | None:
+    """The time of a line of an access log: in brackets, behind an address and names."""
+    if not STRUCTURED.match(line):
+        return None
+    found = find_anywhere(line, grammar)
+    if found is None or line[found.match.start("head") - 1 :][:1] != b"[":
+        return None
+    return Found(found.shape, found.match, found.layout, True)
+
+
+def find_anywhere(line: bytes, grammar: Grammar) -> Found | None:
+    """The leftmost time among the words of a line."""
+    if not grammar.anywhere.search(line, 0, NEAR):
+        return None
+    best: tuple[int, Shape, Match[bytes]] | None = None
+    for shape, pattern in zip(grammar.shapes, grammar.plain, strict=True):
+        if shape.is_short or shape.is_vague:
+            continue
+        match = pattern.search(line, 0, NEAR)
+        if match is not None and (best is None or match.start("head") < best[0]):
+            best = (match.start("head"), shape, match)
+    if best is None:
+        return None
+    start, shape, match = best
+    lead = line[start - 1 : start] if start and line[start - 1 : start] in b"[(=|\"'" else b""
+    pattern = compile_shape(shape, re.escape(lead))
+    layout = Layout(shape, pattern, is_anchored=False, lead=lead, limit=NEAR)
+    return Found(shape, match, layout, False)

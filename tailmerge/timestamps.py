@@ -1,0 +1,319 @@
+"""The time of a line: a clock for each input recognises the format and reads it fast.
+
+Pure: bytes in, ns since the epoch out. A line without a time has None; to which record it
+belongs is for the caller to say, and so is what happens where time steps back.
+
+The format is found out on the first line that has a time and kept for the lines like it
+(`layout`); a line that does not fit is looked at anew (`recognise`), so a file may mix
+formats. Once times stand at the start of lines, a time farther on in another line is part
+of its message.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Hashable, Iterator, Sequence
+
+from tailmerge import fields, recognise
+from tailmerge.civil import SECOND, Calendar
+from tailmerge.grammar import ANSI, RELATIVE
+from tailmerge.layout import Layout, choose_order, compile_shape
+from tailmerge.recognise import NEAR, Found
+from tailmerge.timeformat import check_time_format, make_shape
+
+__all__ = ["Clock", "check_time_format", "format_rfc3339"]
+
+REMEMBERED = 12
+"""Formats of one file that are kept in mind."""
+AHEAD = 200
+"""Lines that are looked at to tell days from months."""
+TIMELIKE = re.compile(rb"\d[:.]\d\d|\d{6}|[0-9a-f]{24}")
+"""What any time has in it."""
+ZEROS = bytes(48 if 48 <= code < 58 else code for code in range(256))
+"""All digits become 0: lines of one layout become equal."""
+
+
+class Clock:
+    """Which format an input's times have, and the time of each of its lines.
+
+    Lines are given in their order, each once: years, days and the hour that daylight saving
+    repeats are told from the lines before. `time_format` is for strptime, and then nothing
+    else is recognised. `utc` makes times without a zone UTC instead of local ones. `modified`
+    is when the file was last written to, in seconds since the epoch.
+
+    Raises:
+        ValueError: the time format cannot be used (`check_time_format`).
+    """
+
+    def __init__(
+        self,
+        *,
+        time_format: str | None = None,
+        utc: bool = False,
+        now: Callable[[], float] = time.time,
+        modified: float | None = None,
+    ) -> None:
+        self._utc = utc
+        self._calendar = Calendar(utc=utc, now=now, modified=modified)
+        self._grammar = recognise.make_grammar(frozenset(time.tzname))
+        self._layouts: list[Layout] = []
+        self._current: Layout | None = None
+        self._block: Sequence[bytes] = ()
+        self._has_start = False
+        self._is_relative = False
+        self._is_even = True
+        self._is_given = time_format is not None
+        if time_format is not None:
+            shape = make_shape(time_format)
+            self._layouts = [Layout(shape, compile_shape(shape), is_anchored=False, limit=NEAR)]
+
+    @property
+    def format_name(self) -> str | None:
+        """What people call the format of the last time that was found."""
+        return None if self._current is None else self._current.shape.name
+
+    @property
+    def is_relative(self) -> bool:
+        """A line had seconds since the machine was started, which are no time of day."""
+        return self._is_relative
+
+    @property
+    def raw_slice(self) -> slice | None:
+        """Where the bytes of every line seen so far sort as their times do; None if nowhere.
+
+        A later line can be different: `find_raw` looks.
+        """
+        layout = self._current
+        if layout is None or not self._is_even or not layout.is_fixed or layout.lead:
+            return None
+        if (
+            not layout.shape.is_ordered
+            or layout.is_halved
+            or layout.moves
+            or len(self._layouts) > 1
+        ):
+            return None
+        return slice(layout.start, layout.end) if self._find_zone() is not None else None
+
+    @property
+    def raw_key(self) -> Hashable | None:
+        """Equal for clocks whose raw slices compare with each other; None without a slice."""
+        place, layout = self.raw_slice, self._current
+        if place is None or layout is None:
+            return None
+        sample = next(iter(layout.seconds)).translate(ZEROS)
+        return (sample, layout.stop - layout.cut, layout.tail, self._find_zone())
+
+    def find_raw(self, lines: list[bytes]) -> list[bytes] | None:
+        """Return the raw slices of lines, None where one of them is not like the others.
+
+        It is several times as fast as `find_times`. That numbers are numbers is looked at,
+        not that there are such days. The lines count as seen.
+        """
+        place, layout = self.raw_slice, self._current
+        if place is None or layout is None or not lines:
+            return None
+        keys = [line[place] for line in lines]
+        sample = next(iter(layout.seconds)) + b"0" * (layout.stop - layout.cut) + layout.tail
+        if b"".join(keys).translate(ZEROS) != sample.translate(ZEROS) * len(keys):
+            return None
+        return keys
+
+    def find_time(self, line: bytes) -> int | None:
+        """Return the time of a line in ns since the epoch; None where it has none."""
+        return self.find_times([line])[0]
+
+    def find_times(self, lines: Sequence[bytes]) -> list[int | None]:
+        """Return the times of lines in ns since the epoch; None where one has none."""
+        times: list[int | None] = []
+        self._block = lines
+        rest = iter(lines)
+        while len(times) < len(lines):
+            layout = self._current
+            if layout is None or not layout.is_fixed:
+                self._read_next(rest, times)
+            elif layout.lead:
+                self._read_behind(layout, rest, times)
+            else:
+                self._read_columns(layout, rest, times)
+        self._block = ()
+        return times
+
+    def _read_next(self, rest: Iterator[bytes], times: list[int | None]) -> None:
+        for line in rest:
+            times.append(self._read(line))
+            if self._current is not None and self._current.is_fixed:
+                return
+
+    def _read_columns(self, layout: Layout, rest: Iterator[bytes], times: list[int | None]) -> None:
+        """Read lines that have their time at the same columns, while the layout holds."""
+        start, cut, stop, end = layout.start, layout.cut, layout.stop, layout.end
+        tail, scale, known, moves = layout.tail, layout.scale, layout.seconds.get, layout.moves
+        append = times.append
+        last = self._calendar.last
+        for line in rest:
+            base = known(line[start:cut])
+            if base is not None and line[stop:end] == tail:
+                if not scale:
+                    last = base
+                    append(base)
+                    continue
+                digits = line[cut:stop]
+                if digits.isdigit():
+                    last = base + int(digits) * scale
+                    append(last)
+                    continue
+            self._calendar.last = last
+            append(self._read(line))
+            last = self._calendar.last
+            if self._current is not layout or layout.moves != moves:
+                break
+        self._calendar.last = last
+
+    def _read_behind(self, layout: Layout, rest: Iterator[bytes], times: list[int | None]) -> None:
+        """Read lines that have their time behind the same bytes, while the layout holds."""
+        start, cut, stop, end = layout.start, layout.cut, layout.stop, layout.end
+        tail, scale, known, moves = layout.tail, layout.scale, layout.seconds.get, layout.moves
+        lead, inside = layout.lead, layout.inside
+        append = times.append
+        last = self._calendar.last
+        for line in rest:
+            place = line.find(lead)
+            origin = place + len(lead)
+            base = known(line[origin + start : origin + cut])
+            if (
+                base is not None
+                and line[origin + stop : origin + end] == tail
+                and (not inside or line.find(b"{", inside, place) < 0)
+            ):
+                digits = line[origin + cut : origin + stop]
+                if not scale or digits.isdigit():
+                    last = base + int(digits) * scale if scale else base
+                    append(last)
+                    continue
+            self._calendar.last = last
+            append(self._read(line))
+            last = self._calendar.last
+            if self._current is not layout or layout.moves != moves or layout.inside != inside:
+                break
+        self._calendar.last = last
+
+    def _read(self, line: bytes) -> int | None:
+        """Read one line by the formats seen so far, or by a new one."""
+        if line[:1] == b"#" and not self._is_given and self._read_directive(line):
+            return None
+        raw = None
+        if b"\x1b" in line[:NEAR]:
+            raw, line = line, ANSI.sub(b"", line[: 4 * NEAR])
+        for layout in self._layouts:
+            found = layout.read(line, self._calendar, raw)
+            if found is not None:
+                return self._take(layout, found)
+        if not self._is_given and (new := self._recognise(line)) is not None:
+            layout = self._settle(new)
+            found = layout.read(line, self._calendar, raw)
+            if found is not None:
+                return self._take(layout, found)
+        self._is_even = False
+        return None
+
+    def _take(self, layout: Layout, found: int) -> int:
+        """The layout is tried first from now on, among those of its kind."""
+        if self._current is not layout:
+            if layout in self._layouts:
+                self._layouts.remove(layout)
+            self._layouts.insert(0, layout)
+            self._layouts.sort(key=lambda one: not one.is_anchored)
+            del self._layouts[REMEMBERED:]
+            self._current = layout
+        self._calendar.last = found
+        return found
+
+    def _recognise(self, line: bytes) -> Found | None:
+        if not TIMELIKE.search(line) or (self._layouts and line[:1] in (b" ", b"\t")):
+            return None
+        if RELATIVE.match(line):
+            self._is_relative = True
+            return None
+        grammar, is_first = self._grammar, not self._layouts
+        found = (
+            recognise.find_object(line, grammar)
+            or recognise.find_at_start(line, grammar, vague=is_first, dateless=is_first)
+            or recognise.find_key(line, grammar)
+            or recognise.find_in_brackets(line, grammar)
+        )
+        if found is not None or self._has_start:
+            return found
+        return recognise.find_anywhere(line, grammar)
+
+    def _settle(self, found: Found) -> Layout:
+        """Decide what a new format leaves open, and forget times that were in messages."""
+        if found.is_at_start and not self._has_start:
+            self._has_start = True
+            self._layouts.clear()
+        layout = found.layout
+        if "A" in found.match.groupdict():
+            samples = [found.match]
+            for line in self._block[:AHEAD]:
+                match = layout.find(line)
+                samples += [match] if match else []
+            layout.shape = layout.shape.with_order(
+                choose_order(samples, layout.shape, self._calendar)
+            )
+        return layout
+
+    def _read_directive(self, line: bytes) -> bool:
+        """A directive of a W3C extended log says what the lines below it look like."""
+        directive = fields.DIRECTIVE.match(line)
+        if directive is None:
+            return False
+        if directive[1] == b"Fields":
+            layout = fields.make_layout(directive[2])
+            self._layouts = [] if layout is None else [layout]
+            self._has_start = layout is not None
+            self._current = layout
+            self._is_even = False
+        elif directive[1] == b"Date":
+            clock = Clock(utc=True)
+            instant = clock.find_time(directive[2])
+            self._calendar.last = instant if instant is not None else self._calendar.last
+        return True
+
+    def _find_zone(self) -> Hashable | None:
+        """What the raw bytes' zone is; None where one offset does not hold for all."""
+        layout = self._current
+        assert layout is not None
+        if layout.has_zone:
+            return "zone"
+        last = (self._calendar.last or 0) / SECOND
+        if not self._calendar.has_steady_zone((self._calendar.reference, last)):
+            return None
+        return "utc" if self._utc else time.timezone
+
+
+def format_rfc3339(ns: int, *, utc: bool) -> str:
+    """Return a time in RFC 3339 with 0, 3, 6 or 9 digits of the second, as many as it needs.
+
+    Local time has its offset (`+02:00`), UTC a `Z`. A year beyond 9999 cannot be written.
+
+    Raises:
+        ValueError: the year has more than four digits.
+    """
+    second, fraction = divmod(ns, SECOND)
+    parts = time.gmtime(second) if utc else time.localtime(second)
+    if not 0 <= parts.tm_year <= 9999:
+        raise ValueError("the year has more than four digits")
+    text = (
+        f"{parts.tm_year:04}-{parts.tm_mon:02}-{parts.tm_mday:02}"
+        f"T{parts.tm_hour:02}:{parts.tm_min:02}:{parts.tm_sec:02}"
+    )
+    if fraction:
+        digits = f"{fraction:09}"
+        while digits.endswith("000"):
+            digits = digits[:-3]
+        text += "." + digits
+    if utc:
+        return text + "Z"
+    minutes = parts.tm_gmtoff // 60
+    return f"{text}{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
