@@ -18,8 +18,12 @@ Where things are, from the top; each module imports only from below its own line
     discover   names and patterns to inputs
     writer     the thread that owns the files: reads, cuts, appends
     plain      the plain way out: lines as they are
+    syncing    groups of syncs: what was written survives a power cut
     ledger     the state of a run: what the journal is told, and when
     resume     what a run takes over from the one before
+    powercut   what a run takes over after a power cut
+    again      a batch's bytes, once more
+    walk       which lines a power cut left in the output; pure
     recovery   what reached the output before a kill; pure
     journal    the state file: locked, read, written ahead
     series     the files of one input: where rotation is decided

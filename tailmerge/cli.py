@@ -112,6 +112,7 @@ def _seconds(_: click.Context, option: click.Parameter, value: float | None) -> 
     metavar="PATH",
     help="Where positions are kept.  [default: OUTPUT.tailmerge for a regular file]",
 )
+@click.option("--fsync", is_flag=True, help="Survive a power cut, too.  [default: kill -9]")
 @click.option("--no-state", is_flag=True, help="Keep no positions: each run begins anew.")
 @click.option(
     "--status", is_flag=True, help="With -o or --state: print where each input stands, and exit."
@@ -172,6 +173,8 @@ def _check_contradictions(
         raise click.UsageError("--status needs an output file or a state: name it with -o")
     if state is not None and not status:
         raise click.UsageError("--state needs an output file: name it with -o")
+    if options["fsync"] and not status:
+        raise click.UsageError("--fsync needs an output file: name it with -o")
     if options["overwrite"]:
         raise click.UsageError("--overwrite needs an output file: name it with -o")
 

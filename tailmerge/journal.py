@@ -11,10 +11,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from tailmerge.batch import Batch
-from tailmerge.position import Position, digest
+from tailmerge.position import Position, ReadAt, digest
 from tailmerge.report import damaged_state, output_busy, unusable_state
 from tailmerge.state import (
     PID_WIDTH,
@@ -26,6 +27,7 @@ from tailmerge.state import (
     format_entry,
     format_mark,
     format_record,
+    format_synced,
     parse_state,
 )
 from tailmerge.system import System, identity, is_regular
@@ -55,6 +57,12 @@ class Journal:
         self._most = JOURNAL_BYTES
         self._notes: list[str] = []
         self._unsettled_kept = False
+        self._epoch = 0
+        """How often the records began anew: with a checkpoint, or another output."""
+        self._records = self._written = 0
+        """Batches since then: announced, and written whole."""
+        self.news = 0
+        """Counts what must be on the disk before a batch is written."""
         self.state = State()
 
     # opening
@@ -115,12 +123,7 @@ class Journal:
 
     def _read(self, overwrite: bool) -> None:
         size = self._system.fstat(self._fd).st_size
-        text = b""
-        while len(text) < size:
-            part = self._system.read_at(self._fd, size - len(text), len(text))
-            if not part:
-                break
-            text += part
+        text = self._system.read_all_at(self._fd, size, 0)
         self._size = self._checkpoint_size = text.rfind(b"\n") + 1
         if not overwrite:
             self.state = parse_state(text, self.path, self._system.boot())
@@ -150,7 +153,16 @@ class Journal:
         if not batch.again:
             self._keep(batch)
         self._append("".join(self._notes) + line)
+        self._records += 1
+        self._clear_notes()
+
+    def _clear_notes(self) -> None:
+        self.news += bool(self._notes)
         self._notes.clear()
+
+    def _begin_records(self) -> None:
+        self._epoch += 1
+        self._records = self._written = 0
 
     def _keep(self, batch: Batch) -> None:
         """Keep the bytes of a batch that no later run could have again."""
@@ -162,11 +174,7 @@ class Journal:
             self._kept_fd = self._system.open(self.path + KEPT_SUFFIX, flags, 0o600)
         offset = 0
         for piece in batch.pieces(0):
-            view = memoryview(piece)
-            while view:
-                written = self._system.write_at(self._kept_fd, bytes(view), offset)
-                offset += written
-                view = view[written:]
+            offset = self._system.write_all_at(self._kept_fd, piece, offset)
         self._unsettled_kept = True
 
     def note(self, entry: Entry) -> None:
@@ -176,7 +184,9 @@ class Journal:
     def reopened(self, mark: Mark, past: Iterable[Position]) -> None:
         """The output is another file now; all batches before are whole in the old one."""
         self._append("".join(self._notes) + format_mark(mark, past))
-        self._notes.clear()
+        self._clear_notes()
+        self.news += 1
+        self._begin_records()
         self._unsettled_kept = False
 
     def _append(self, text: str) -> None:
@@ -197,7 +207,30 @@ class Journal:
                 self._append("".join(self._notes))
             except OSError:
                 return  # announce() tries again, and waits
-            self._notes.clear()
+            self._clear_notes()
+
+    # what is on the disk
+
+    def note_written(self) -> None:
+        """Every batch that was announced is whole in the output."""
+        self._written = self._records
+
+    def sync_point(self) -> tuple[int, int]:
+        """What is written now, for `say_synced` once that is on the disk."""
+        return (self._epoch, self._written)
+
+    def say_synced(self, point: tuple[int, int], end: int) -> None:
+        """The output was synced as it was at `point`, up to its byte `end`.
+
+        Raises:
+            OSError: the journal cannot grow; it is as it was.
+        """
+        if point[0] == self._epoch:
+            self._append(format_synced(point[1], end))
+
+    def duplicate(self) -> list[int]:
+        """Descriptors of all that stands for the journal, to be synced and closed."""
+        return [self._system.duplicate(fd) for fd in (self._kept_fd, self._fd) if fd >= 0]
 
     @property
     def has_grown(self) -> bool:
@@ -234,11 +267,10 @@ class Journal:
         fd = self._system.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
             self._system.lock(fd)
-            view = memoryview(text)
-            while view:
-                view = view[self._system.write(fd, view) :]
+            self._system.write_all(fd, text)
             self._system.sync(fd)
             self._give_name(fd, name)
+            self._system.sync_folder(os.path.dirname(self.path) or ".")
         except BaseException:
             self._system.close(fd)
             try:
@@ -251,6 +283,7 @@ class Journal:
         self._fd, self._size, self._checkpoint_size = fd, len(text), len(text)
         self._most = JOURNAL_BYTES
         self._notes.clear()
+        self._begin_records()
         self._unsettled_kept = False
 
     def _give_name(self, fd: int, name: str) -> None:
@@ -266,14 +299,16 @@ class Journal:
         else:
             self._system.unlink(name)
 
-    def kept(self) -> bytes:
-        """What was kept of the last batch; empty where there is nothing."""
+    @contextmanager
+    def kept(self) -> Iterator[ReadAt | None]:
+        """How to read what was kept of the last batch; None where there is nothing."""
         try:
             fd = self._system.open(self.path + KEPT_SUFFIX, os.O_RDONLY | os.O_NOFOLLOW)
         except OSError:
-            return b""
+            yield None
+            return
         try:
-            return self._system.read_at(fd, self._system.fstat(fd).st_size, 0)
+            yield lambda length, offset: self._system.read_all_at(fd, length, offset)
         finally:
             self._system.close(fd)
 
@@ -304,9 +339,7 @@ def read_state(path: str, system: System) -> State:
     try:
         if not is_regular(system.fstat(fd)):
             raise unusable_state(path, "is not a regular file")
-        text = b""
-        while part := system.read_at(fd, 1 << 20, len(text)):
-            text += part
+        text = system.read_all_at(fd, system.fstat(fd).st_size, 0)
     finally:
         system.close(fd)
     if not text:

@@ -43,9 +43,24 @@ class Ledger:
         self._state = State()
         self._output: NamedFile | None = None
         self._met: set[int] = set()
+        self._read: set[int] = set()
+        """Files that were read since the last sync, by their numbers."""
+        self._synced_news = 0
+        self._said: tuple[tuple[int, int], int] | None = None
+        """The last word on what is on the disk."""
+        self.is_marked = False
+        """The journal says what is on the disk."""
         self._series: Iterable[Series] = ()
 
-    def open(self, output: Output, overwrite: bool, system: System, report: Report) -> None:
+    def open(
+        self,
+        output: Output,
+        overwrite: bool,
+        system: System,
+        report: Report,
+        *,
+        fsync: bool = False,
+    ) -> None:
         """Take over what earlier runs left; the output is open and locked."""
         if not isinstance(output, NamedFile):
             raise NotImplementedError("a state for a stream")
@@ -53,7 +68,7 @@ class Ledger:
         self._system = system
         self._path = system.absolute(output.path)
         try:
-            resume = Resume(self._journal, output, self._folders, system, report)
+            resume = Resume(self._journal, output, self._folders, system, report, fsync=fsync)
             self._state = resume.take_over(overwrite=overwrite)
         except OSError as error:
             raise cannot_write_state(self._journal.path, error) from error
@@ -84,6 +99,7 @@ class Ledger:
 
     def announce(self, batch: Batch, at: int) -> None:
         self._journal.announce(batch, at)
+        self._read.update(span.source for span in batch.spans)
 
     def reopened(self, before: Position, now: Position) -> None:
         assert self._output
@@ -91,11 +107,63 @@ class Ledger:
         del self._state.past[:-PAST_OUTPUTS]
         self._journal.reopened(Mark(self._path, now), self._state.past)
 
+    # what is on the disk, with --fsync
+
+    @property
+    def news(self) -> int:
+        """Counts what must be on the disk before a batch is written."""
+        return self._journal.news
+
+    @property
+    def has_loose_news(self) -> bool:
+        return self._journal.news != self._synced_news
+
+    def note_synced(self, news: int) -> None:
+        """The journal is on the disk as it was when `news` were counted."""
+        self._synced_news = news
+
+    def note_written(self) -> None:
+        self._journal.note_written()
+
+    def sync_point(self) -> tuple[int, int]:
+        return self._journal.sync_point()
+
+    def say_synced(self, point: tuple[int, int] | None, end: int) -> None:
+        """Say what is on the disk; without a `point`, that nothing was written yet."""
+        point = point or self._journal.sync_point()
+        if (point, end) == self._said:
+            return
+        self._journal.say_synced(point, end)
+        self._said = (point, end)
+        self._state.synced = (0, end)  # a new checkpoint says it too
+        self.is_marked = True
+
+    def duplicate_journal(self) -> list[int]:
+        return self._journal.duplicate()
+
+    def duplicate_inputs(self) -> list[int]:
+        """Descriptors of the files that were read from since this was asked last."""
+        numbers, self._read = self._read, set()
+        sources = (g.source for series in self._series for g in series.keeping)
+        found = []
+        for source in sources:
+            if source and source.number in numbers and source.fd >= 0:
+                try:
+                    found.append(self._system.duplicate(source.fd))
+                except OSError:
+                    self._read.add(source.number)  # too many are open: with the next group
+        return found
+
     # checkpoints
 
     def flush(self) -> None:
         """What became known is written down."""
         self._journal.flush()
+
+    @property
+    def is_long(self) -> bool:
+        """It is time to shorten the journal."""
+        return self._journal.is_long
 
     def shorten(self) -> None:
         """Between two batches: a journal that has grown is replaced by a checkpoint."""
@@ -128,6 +196,7 @@ class Ledger:
         oldest = min((e.seen for e in self._state.entries.values()), default=time.time())
         stale = time.time() - oldest > REFRESH_SECONDS
         if self._output and whole and (self._journal.has_grown or stale):
+            self._state.synced = None
             try:
                 self._checkpoint()
             except OSError:

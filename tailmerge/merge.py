@@ -68,6 +68,7 @@ async def run_fully_async(
     rotate_wait: float = 5.0,
     overwrite: bool = False,
     state_path: str | os.PathLike[str] | None = None,
+    fsync: bool = False,
     report: Report | None = None,
     stop: asyncio.Event | None = None,
     system: System | None = None,
@@ -87,8 +88,8 @@ async def run_fully_async(
     `lines` begins with so many last lines of the files that are there, `rotate_wait` is how
     many seconds a rotated file must be quiet before it is no longer held open, `overwrite`
     empties the output first, and `state_path` is where positions are kept so that a later
-    run goes on where this one ended (None: nowhere). Messages go to the
-    logger "tailmerge" unless a `report` takes them.
+    run goes on where this one ended (None: nowhere). `fsync` survives a power cut, too.
+    Messages go to the logger "tailmerge" unless a `report` takes them.
 
     Raises:
         UsageProblem: there is nothing to read but the output and directories.
@@ -117,6 +118,7 @@ async def run_fully_async(
                 rotate_wait=rotate_wait,
                 overwrite=overwrite,
                 state_path=os.fspath(state_path) if state_path is not None else None,
+                fsync=fsync,
             ),
             report=report,
             stop=stop or asyncio.Event(),
@@ -179,6 +181,7 @@ class _Run:
             system=self.system,
             state_path=self.settings.state_path,
             folders=self.folders,
+            fsync=self.settings.fsync,
         ) as output:
             self.registry.outputs = await output.identities()
             await output.call(lambda: self.own.listen(output.output))

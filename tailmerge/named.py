@@ -30,6 +30,18 @@ class Ahead(Protocol):
     def reopened(self, before: Position, now: Position) -> None: ...
 
 
+class Durable(Protocol):
+    """Who sees to it that what is written survives a power cut: syncing.py, or nobody."""
+
+    async def before(self, batch: Batch) -> None: ...
+
+    async def announced(self, batch: Batch) -> None: ...
+
+    def wrote(self, length: int) -> None: ...
+
+    async def left(self, fd: int) -> None: ...
+
+
 class NamedFile(Output):
     """A regular file, found by its name again before every batch."""
 
@@ -46,6 +58,9 @@ class NamedFile(Output):
         self._end = -1
         """Where our last write ended; the file is as long unless others wrote to it."""
         self.ahead: Ahead | None = None
+        self.durable: Durable | None = None
+        self._left = -1
+        """The file before, which is still to be synced."""
         self._untold: Position | None = None
         """The file before, where the journal does not know yet that there is another."""
         self.is_new = False
@@ -126,19 +141,30 @@ class NamedFile(Output):
 
     # appending
 
+    @property
+    def end(self) -> int:
+        """Where our last write ended, bytes."""
+        return self._end
+
     async def append(self, batch: Batch) -> None:
+        if self.durable:
+            await self.durable.before(batch)
         await self._find_again()
         await self._announce(batch)
         rest: Batch | None = batch
         while rest is not None:
             rest = await self._write_batch(rest)
+        if self.durable:
+            self.durable.wrote(batch.length)
 
     async def _announce(self, batch: Batch) -> None:
         if self.ahead:
             ahead = self.ahead
-            await self._insist(lambda: ahead.announce(batch, self._end))
+            await self.insist(lambda: ahead.announce(batch, self._end))
+        if self.durable:
+            await self.durable.announced(batch)
 
-    async def _insist(self, act: Callable[[], None]) -> None:
+    async def insist(self, act: Callable[[], None]) -> None:
         """Do something that an error which passes may prevent, as long as it takes."""
         trouble: Trouble | None = None
         while True:
@@ -197,9 +223,12 @@ class NamedFile(Output):
 
     async def _find_again(self) -> None:
         """Make sure that the name is the file we hold, and that we begin on a new line."""
-        await self._insist(self._check_name)
-        await self._insist(self._tell_reopened)
-        await self._insist(self._end_line)
+        await self.insist(self._check_name)
+        if self._left >= 0 and self.durable:
+            fd, self._left = self._left, -1
+            await self.durable.left(fd)
+        await self.insist(self._tell_reopened)
+        await self.insist(self._end_line)
 
     def _check_name(self) -> None:
         try:
@@ -221,7 +250,10 @@ class NamedFile(Output):
                 self.system.close(self.fd)  # opened, and then not to be had
             self.fd = old
             raise
-        self.system.close(old)
+        if self.durable:
+            self._left = old
+        else:
+            self.system.close(old)
         self._untold = before
         self.report.output_reopened(self.path)
 

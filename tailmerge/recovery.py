@@ -8,16 +8,12 @@ a number, how many of its bytes are there, and whether anything came behind them
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from tailmerge.batch import EDGE
 from tailmerge.lines import BLOCK
-from tailmerge.position import digest
+from tailmerge.position import ReadAt, digest
 from tailmerge.state import Record
-
-ReadAt = Callable[[int, int], bytes]
-"""`read_at(length, offset)`: the bytes of a file, fewer at its end."""
 
 
 class Verdict(enum.Enum):

@@ -232,6 +232,12 @@ class Report:
             f"{show(name)}: lines may be missing, a batch was cut short and its input is gone"
         )
 
+    def output_cut_back(self, name: str, size: int) -> None:
+        self._notice(
+            f"{show(name)}: its last {plural(size, 'byte')} were damaged by a power cut,"
+            " written again"
+        )
+
     def output_waits(self, name: str, error: OSError) -> None:
         self._notice(f"{show(name)}: {explain(error)}, waiting; nothing is skipped")
 
@@ -262,6 +268,12 @@ def state_needs_file(name: str) -> UsageProblem:
 
 def still_owes(name: str, reason: str) -> OutputOwes:
     return OutputOwes(f"{show(name)}: {reason}; not all that was read is written")
+
+
+def cannot_sync(name: str, error: OSError) -> OutputError:
+    return OutputError(
+        f"{show(name)}: cannot be synced: {explain(error)}; what was written last may be lost"
+    )
 
 
 def nothing_to_read() -> UsageProblem:

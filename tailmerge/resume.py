@@ -9,22 +9,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
+from tailmerge.again import Again
 from tailmerge.batch import EDGE
 from tailmerge.folders import Folders
 from tailmerge.journal import Journal
 from tailmerge.lines import BLOCK
 from tailmerge.named import NamedFile
-from tailmerge.packed import open_any
-from tailmerge.position import MARKER, Position, digest, fits, skip_numbers
-from tailmerge.recovery import Finding, ReadAt, Verdict, edges_fit, examine
+from tailmerge.position import MARKER, ReadAt, digest, fits, skip_numbers
+from tailmerge.powercut import PowerCut
+from tailmerge.recovery import Finding, Verdict, edges_fit, examine
 from tailmerge.report import Report, others_state
 from tailmerge.rotation import age_order
-from tailmerge.source import Source
 from tailmerge.state import Mark, Record, State
-from tailmerge.system import System, identity
+from tailmerge.system import System, identity, is_regular
 
 
 class Resume:
@@ -37,10 +37,14 @@ class Resume:
         folders: Folders,
         system: System,
         report: Report,
+        *,
+        fsync: bool = False,
     ) -> None:
+        """`fsync`: what the new state tells of is to survive a power cut."""
+        self._fsync = fsync
         self._journal = journal
         self._output = output
-        self._folders = folders
+        self._again = Again(journal, folders, system)
         self._system = system
         self._report = report
         self.verdict: Verdict | None = None
@@ -75,6 +79,10 @@ class Resume:
                 return state  # as it was left: nothing is written
         state.mark = Mark(path, output.position())
         state.records.clear()
+        state.origins.clear()
+        state.synced = None  # said anew before the first batch
+        if self._fsync:
+            self._system.sync(output.fd)
         journal.checkpoint(state)
         journal.state = state
         return state
@@ -89,6 +97,9 @@ class Resume:
             self._report.output_is_new(self._output.path)
             state.past.append(mark.position)
             del state.past[:-20]
+        if state.synced is not None and state.boot != self._system.boot():
+            self._settle_after_power_cut(state, mark, same)
+            return True
         if not state.records:
             return not same
         record = state.records[-1]
@@ -114,6 +125,8 @@ class Resume:
             return fits(self._system, fd, mark.position)
         if mark.position.offset:
             return fits(self._system, fd, mark.position)
+        if state.synced is not None and status.st_ino == mark.position.identity[1]:
+            return True  # its first lines may not have reached the disk
         read = self._reader(fd)
         return bool(state.records) and edges_fit(state.records[0], read)
 
@@ -126,7 +139,7 @@ class Resume:
         size = self._system.fstat(fd).st_size
         if size < record.at and state.boot != self._system.boot() and self._roll_back(state, fd):
             return
-        with self._batch_bytes(state, record) as read_batch:
+        with self._again.open_batch(state, record) as read_batch:
             finding = examine(record, size, self._reader(fd), read_batch)
             if finding.verdict is Verdict.TRUNCATED:
                 mark = state.mark
@@ -145,51 +158,84 @@ class Resume:
         for index in range(len(state.records) - 1, -1, -1):
             record = state.records[index]
             if record.at + record.length <= size and edges_fit(record, read):
-                for later in state.records[index + 1 :]:
-                    self._rewind(state, later)
-                state.advance(record)
+                state.go_back(index + 1)
                 return True
         return False
 
-    @staticmethod
-    def _rewind(state: State, record: Record) -> None:
-        """The sources of a batch that is not there begin where they began with it."""
-        for reach in record.reaches:
-            entry = state.entries.get(reach.source)
-            if entry and entry.position.offset > reach.start:
-                position = replace(
-                    entry.position, offset=reach.start, marker_length=0, marker=digest(b"")
-                )
-                state.entries[reach.source] = replace(entry, position=position)
+    def _settle_after_power_cut(self, state: State, mark: Mark, same: bool) -> None:
+        """With --fsync: the journal tells what was on the disk, in the output or where it went."""
+        with self._former(mark, state) if not same else nullcontext(self._output.fd) as fd:
+            assert state.synced is not None
+            count, end = state.synced
+            if fd is None or self._system.fstat(fd).st_size < end:
+                state.go_back(count)  # gone, or cut by somebody: what was synced was there
+                return
+            cut = PowerCut(self._again, self._system, self._report)
+            if record := cut.settle(state, fd, self._output.path):
+                self._examine(state, record, fd)
 
     def _examine_rotated(self, state: State, record: Record, mark: Mark) -> None:
         """The output was moved, or cut after a copy was made of it: look for the batch there."""
-        folder = os.path.dirname(self._output.path)
-        forms = []
-        for form in Folders(self._system).find_rotated(self._output.path, 0.0):
-            path = os.path.join(folder, form.name)
+        with (
+            self._former(mark, state) as fd,
+            self._again.open_batch(state, record) as read_batch,
+        ):
+            if fd is None:
+                self._act(state, record, Finding(Verdict.ABSENT), self._output.fd, read_batch)
+                return
+            size = self._system.fstat(fd).st_size
+            finding = examine(record, size, self._reader(fd), read_batch)
+            self._act(state, record, finding, fd, read_batch)
+
+    @contextmanager
+    def _former(self, mark: Mark, state: State) -> Iterator[int | None]:
+        """The file that was the output, open, where it is now; None: nowhere to be found."""
+        for path in self._former_names(mark):
             try:
-                status = self._system.stat(path)
-            except OSError:
-                continue  # renamed this moment: what is not found is written again
-            if not form.compressed:
-                forms.append((age_order(form, status.st_mtime), path))
-        for _, path in reversed(sorted(forms)):
-            try:
-                fd = self._system.open(path, os.O_RDWR | os.O_APPEND)
+                fd = self._system.open(path, os.O_RDWR | os.O_APPEND | os.O_NONBLOCK)
             except OSError:
                 continue  # not ours to settle: what is not found is written again
             try:
-                if self._is_ours(fd, mark, state):
-                    with self._batch_bytes(state, record) as read_batch:
-                        size = self._system.fstat(fd).st_size
-                        finding = examine(record, size, self._reader(fd), read_batch)
-                        self._act(state, record, finding, fd, read_batch)
+                if is_regular(self._system.fstat(fd)) and self._is_ours(fd, mark, state):
+                    yield fd
                     return
             finally:
                 self._system.close(fd)
-        with self._batch_bytes(state, record) as read_batch:
-            self._act(state, record, Finding(Verdict.ABSENT), self._output.fd, read_batch)
+        yield None
+
+    def _former_names(self, mark: Mark) -> Iterator[str]:
+        """Where it may have gone: first the very file, by any name, then what looks rotated."""
+        folder = os.path.dirname(self._output.path)
+        found = Folders(self._system).find_rotated(self._output.path, 0.0)
+        forms = {form.name: form for form in found}
+        named = []
+        for name in sorted(self._names(folder)):
+            path = os.path.join(folder, name)
+            try:
+                status = self._system.stat(path)
+            except OSError:
+                continue  # renamed this moment
+            if identity(status) == self._output.identity:
+                continue
+            if identity(status) == mark.position.identity:
+                yield path
+            elif name in forms and not forms[name].compressed:
+                named.append((age_order(forms[name], status.st_mtime), path))
+            elif self._system.is_folder(path):
+                yield from self._find_inside(path, mark)
+        yield from (path for _, path in reversed(sorted(named)))
+
+    def _find_inside(self, folder: str, mark: Mark) -> Iterator[str]:
+        for name in self._names(folder):
+            path = os.path.join(folder, name)
+            if self._system.leads_to(path, mark.position.identity):
+                yield path
+
+    def _names(self, folder: str) -> Iterator[str]:
+        try:
+            return self._system.names(folder or ".")
+        except OSError:
+            return iter(())  # closed to us
 
     def _act(
         self,
@@ -224,16 +270,11 @@ class Resume:
         while written < record.length:
             block = read_batch(min(BLOCK, record.length - written), written)
             end = block.find(b"\n") + 1
-            self._append(fd, block[:end] if end else block)
+            self._system.write_all(fd, block[:end] if end else block)
             written += end or len(block)
             if end or not block:
                 break
         return written
-
-    def _append(self, fd: int, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[self._system.write(fd, view) :]
 
     @staticmethod
     def _whole(written: int, read_batch: ReadAt) -> int:
@@ -254,13 +295,13 @@ class Resume:
         fd = self._output.fd
         size = self._system.fstat(fd).st_size
         if size and self._system.read_at(fd, 1, size - 1) != b"\n":
-            self._append(fd, b"\n")
+            self._system.write_all(fd, b"\n")
         at = self._whole(written, read_batch)
         while at < record.length:
             block = read_batch(min(BLOCK, record.length - at), at)
             if not block:
                 break
-            self._append(fd, block)
+            self._system.write_all(fd, block)
             at += len(block)
 
     def _advance_to(self, state: State, record: Record, whole: int, read_batch: ReadAt) -> None:
@@ -291,60 +332,3 @@ class Resume:
         if begun and len(record.reaches) == 1:
             self._advance_to(state, record, self._whole(there, read_there), read_there)
         self._report.batch_unproven(self._output.path)
-
-    # a batch's bytes, once more
-
-    @contextmanager
-    def _batch_bytes(self, state: State, record: Record) -> Iterator[ReadAt | None]:
-        """How to read the batch's bytes; None where nobody has them."""
-        if record.kept:
-            kept = self._journal.kept()[: record.length]
-            whole = len(kept) == record.length and digest(kept[:EDGE]) == record.first
-            yield (lambda length, offset: kept[offset : offset + length]) if whole else None
-            return
-        source = self._find_source(state, record)
-        if source is None:
-            yield None
-            return
-        (reach,) = record.reaches
-        size = reach.end - reach.start
-
-        def read(length: int, offset: int) -> bytes:
-            data = source.read_at(min(length, max(0, size - offset)), reach.start + offset)
-            if offset + length > size and record.length > size:
-                data += b"\n"  # the newline that was added to an unfinished last line
-            return data
-
-        try:
-            yield read if digest(read(min(EDGE, record.length), 0)) == record.first else None
-        finally:
-            source.close()
-
-    def _find_source(self, state: State, record: Record) -> Source | None:
-        """The file that holds the batch's lines, by content, under any name it may have."""
-        if len(record.reaches) != 1:
-            return None
-        (reach,) = record.reaches
-        entry = state.entries.get(reach.source)
-        if entry is None:
-            return None
-        places = (os.path.dirname(e.position.path) for e in state.entries.values())
-        folders = Folders(self._system)
-        folders.name((place, place) for place in (*self._folders.named, *places))
-        forms = folders.find_forms(entry.series, entry.series, 0.0)
-        paths = [entry.position.path, entry.series, *(form.path for form in forms)]
-        for path in dict.fromkeys(paths):
-            source = self._open_fitting(path, entry.position, reach.end)
-            if source:
-                return source
-        return None
-
-    def _open_fitting(self, path: str, position: Position, end: int) -> Source | None:
-        try:
-            source = open_any(self._system, path)
-        except OSError:
-            return None  # not this one
-        if source.size() >= end and source.fits(position):
-            return source
-        source.close()
-        return None

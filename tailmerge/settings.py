@@ -27,3 +27,5 @@ class Settings:
     """Empty the output first."""
     state_path: str | None = None
     """Where positions are kept; None: nowhere."""
+    fsync: bool = False
+    """What is written survives a power cut, a second later at most."""

@@ -87,8 +87,19 @@ class State:
     """The last record, too, is known to be whole in the output."""
     starting_over: bool = False
     """An --overwrite was begun and not finished."""
+    synced: tuple[int, int] | None = None
+    """With --fsync: how many of the records are on the disk with their bytes, and how long
+    the output was then, bytes. None: nobody saw to that."""
     past: list[Position] = field(default_factory=list)
     """Files that were the output before: never inputs."""
+    origins: dict[int, Entry] = field(default_factory=dict)
+    """The entries as they were before the first of the records."""
+
+    def go_back(self, count: int) -> None:
+        """To where the inputs were behind so many of the records."""
+        self.entries = dict(self.origins)
+        for record in self.records[:count]:
+            self.advance(record)
 
     def advance(self, record: Record) -> None:
         """The batch is in the output: its sources are read up to its ends."""
@@ -189,6 +200,11 @@ SETTLED = '{"settled":true}\n'
 """The last batch is whole in the output: the file beside the state may be used again."""
 
 
+def format_synced(records: int, end: int) -> str:
+    """The line that says what is on the disk."""
+    return json.dumps({"synced": [records, end]}) + "\n"
+
+
 def format_checkpoint(state: State, pid: int) -> Iterator[str]:
     """All lines of a new state without a journal."""
     head: dict[str, Any] = {
@@ -199,6 +215,8 @@ def format_checkpoint(state: State, pid: int) -> Iterator[str]:
     }
     if state.starting_over:
         head["starting_over"] = True
+    if state.synced is not None:
+        head["synced"] = True
     if state.mark:
         head["output"] = _position_data(replace(state.mark.position, path=state.mark.path))
     head["past"] = [_position_data(position) for position in state.past]
@@ -249,6 +267,8 @@ def _parse_head(head: dict[str, Any], name: str) -> tuple[State, int]:
     if "output" in head:
         position = _position(head["output"])
         state.mark = Mark(position.path, position)
+    if head.get("synced"):
+        state.synced = (0, state.mark.position.offset if state.mark else 0)
     return state, int(head["files"])
 
 
@@ -266,14 +286,23 @@ def _apply(state: State, data: dict[str, Any]) -> None:
         state.settled = False
     elif "settled" in data:
         state.settled = True
+    elif "synced" in data:
+        records, end = map(int, data["synced"])
+        if not (0 <= records <= len(state.records) and 0 <= end < 2**63):
+            raise ValueError("not what was written")
+        state.synced = (records, end)
     elif "output" in data:
         if state.records:
             state.advance(state.records[-1])
         state.records.clear()
+        state.origins = dict(state.entries)
         state.settled = True
         position = _position(data["output"])
         state.mark = Mark(position.path, position)
+        if state.synced is not None:
+            state.synced = (0, position.offset)  # the file before was synced first
         state.past = [_position(past) for past in data["past"]]
     else:
         entry = Entry(_name(data["input"]), _position(data), int(data["size"]), float(data["seen"]))
         state.entries[entry.position.number] = entry
+        state.origins[entry.position.number] = entry

@@ -7,6 +7,7 @@ bytes or ends the process there. Methods raise OSError as the system call does.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import select
@@ -51,6 +52,12 @@ class System:
 
     def write(self, fd: int, data: bytes | bytearray | memoryview) -> int:
         return os.write(fd, data)
+
+    def write_all(self, fd: int, data: bytes | bytearray | memoryview) -> None:
+        """Write all of it, in as many calls as that takes; an error leaves a part written."""
+        view = memoryview(data)
+        while view:
+            view = view[self.write(fd, view) :]
 
     def seek(self, fd: int, offset: int, whence: int) -> int:
         return os.lseek(fd, offset, whence)
@@ -139,11 +146,52 @@ class System:
     def unlink(self, path: str) -> None:
         os.unlink(path)
 
-    def write_at(self, fd: int, data: bytes, offset: int) -> int:
+    def write_at(self, fd: int, data: bytes | memoryview, offset: int) -> int:
         return os.pwrite(fd, data, offset)
 
+    def write_all_at(self, fd: int, data: bytes | memoryview, offset: int) -> int:
+        """Write all of it from `offset` on; return the offset behind it."""
+        view = memoryview(data)
+        while view:
+            written = self.write_at(fd, view, offset)
+            offset += written
+            view = view[written:]
+        return offset
+
+    def read_all_at(self, fd: int, count: int, offset: int) -> bytes:
+        """So many bytes, fewer only at the end of the file: one read has a limit of 2 GiB."""
+        parts = []
+        while count > 0 and (part := self.read_at(fd, min(count, 1 << 20), offset)):
+            parts.append(part)
+            offset += len(part)
+            count -= len(part)
+        return b"".join(parts)
+
     def sync(self, fd: int) -> None:
-        os.fsync(fd)
+        """Wait until what was written to this file survives a power cut."""
+        full = getattr(fcntl, "F_FULLFSYNC", None)
+        if full is None:
+            os.fsync(fd)
+        else:
+            fcntl.fcntl(fd, full)  # macOS: fsync does not empty the disk's own cache
+
+    def sync_data(self, fd: int) -> None:
+        """As `sync`, for its bytes and its length; not for when it was changed."""
+        if hasattr(os, "fdatasync"):
+            os.fdatasync(fd)
+        else:
+            self.sync(fd)
+
+    def sync_folder(self, path: str) -> None:
+        """Wait until the names in this folder survive a power cut."""
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self.sync(fd)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise  # EINVAL: a file system that keeps names safe in its own way
+        finally:
+            os.close(fd)
 
     def boot(self) -> str:
         """This boot's id; empty where the system has none."""

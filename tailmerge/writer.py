@@ -31,6 +31,7 @@ from tailmerge.series import Series
 from tailmerge.source import Source
 from tailmerge.state import Entry
 from tailmerge.stream import Carry, InputStream
+from tailmerge.syncing import Syncing
 from tailmerge.system import Identity, System
 
 
@@ -54,13 +55,15 @@ class WriteThread(Lane):
         system: System | None = None,
         state_path: str | None = None,
         folders: Folders | None = None,
+        fsync: bool = False,
     ) -> None:
         """Nothing is opened yet.
 
         `audience` is who may read a new output (its owner alone where None), `patience`
         the seconds that a write may fail for before the run gives up (None: for ever),
-        `state_path` where positions are kept (None: nowhere), and `folders` the ones that
-        were named.
+        `state_path` where positions are kept (None: nowhere), `folders` the ones that were
+        named, and `fsync` whether what is written is to survive a power cut, a second later
+        at most.
         """
         super().__init__("tailmerge-writer")
         self.output_path = os.fspath(output_path)
@@ -78,6 +81,8 @@ class WriteThread(Lane):
             if state_path
             else None
         )
+        self._fsync = fsync
+        self._syncing: Syncing | None = None
 
     async def __aenter__(self) -> WriteThread:
         """Start the thread and open the output, off the caller's loop.
@@ -174,12 +179,15 @@ class WriteThread(Lane):
         output.open()
         self.output = output
         if self._ledger:
-            self._ledger.open(output, self._overwrite, self.system, self._report)
+            self._ledger.open(output, self._overwrite, self.system, self._report, fsync=self._fsync)
         elif self._overwrite and isinstance(output, NamedFile):
             try:
                 output.empty()
             except OSError as error:
                 raise cannot_open(output.path, error) from error
+        if self._fsync and isinstance(output, NamedFile):
+            self._syncing = Syncing(output, self._ledger, self.system)
+            await self._syncing.open()
 
     def _choose_output(self) -> Output:
         path = self.output_path
@@ -200,7 +208,9 @@ class WriteThread(Lane):
                 raise self._failed
             try:
                 yield self._opened
-                if self._ledger:
+                if self._ledger and self._ledger.is_long:
+                    if self._syncing:
+                        await self._syncing.settle()  # the checkpoint tells of all of it
                     self._ledger.shorten()
             except TailmergeError as error:
                 self._failed = error  # what it left is for the next run to prove
@@ -245,6 +255,8 @@ class WriteThread(Lane):
         output = self._opened
         if isinstance(output, Stream):
             await output.reader_gone.wait()
+        elif self._syncing:
+            await self._syncing.wait_failure()
         else:
             await asyncio.Event().wait()
 
@@ -262,8 +274,12 @@ class WriteThread(Lane):
             if self._turn:
                 async with self._turn:
                     pass
+            if self._syncing and self._failed is None:
+                await self._syncing.settle()
             if self._ledger:
                 self._ledger.close(whole=self._failed is None)
         finally:
+            if self._syncing:
+                await self._syncing.close()
             if self.output:
                 self.output.close()

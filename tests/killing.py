@@ -33,6 +33,8 @@ CHANGES = (
     "link",
     "unlink",
     "sync",
+    "sync_data",
+    "sync_folder",
     "lock",
     "change_mode",
     "open",
@@ -147,12 +149,19 @@ def long_line(scene: Scene) -> dict[str, Any]:
     return {}
 
 
+def synced(scene: Scene) -> dict[str, Any]:
+    scene.append("a", 6000)
+    scene.append("b", 3000)
+    return {"fsync": True}
+
+
 SCENARIOS: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "plain": plain,
     "resumed": resumed,
     "rotated": rotated,
     "overwritten": overwritten,
     "long_line": long_line,
+    "synced": synced,
 }
 
 

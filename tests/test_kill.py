@@ -27,7 +27,9 @@ def kill_everywhere(scenario: str, after: str) -> dict[str, Any]:
     return report
 
 
-@pytest.mark.parametrize("scenario", ["plain", "resumed", "rotated", "overwritten", "long_line"])
+@pytest.mark.parametrize(
+    "scenario", ["plain", "resumed", "rotated", "overwritten", "long_line", "synced"]
+)
 def test_a_kill_at_any_operation_costs_and_doubles_nothing(scenario: str) -> None:
     verdicts = kill_everywhere(scenario, "nothing")["verdicts"]
     assert {"ABSENT", "SETTLED", "FINISH"} <= set(verdicts)

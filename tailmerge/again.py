@@ -1,0 +1,91 @@
+"""A batch's bytes, once more: from its input under any name, or from beside the state."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tailmerge.batch import EDGE
+from tailmerge.folders import Folders
+from tailmerge.journal import Journal
+from tailmerge.packed import open_any
+from tailmerge.position import Position, ReadAt, digest
+from tailmerge.source import Source
+from tailmerge.state import Entry, Record, State
+from tailmerge.system import System
+
+
+class Again:
+    """Finds batches' bytes where a state tells of them."""
+
+    def __init__(self, journal: Journal, named: Folders, system: System) -> None:
+        """`named` are the folders that were named: inputs may have been moved there."""
+        self._journal = journal
+        self._named = named
+        self._system = system
+        self._folders: Folders | None = None
+
+    @contextmanager
+    def open_batch(self, state: State, record: Record) -> Iterator[ReadAt | None]:
+        """How to read the batch's bytes; None where nobody has them."""
+        with self._kept(record) if record.kept else self._sent(state, record) as read:
+            whole = read and digest(read(min(EDGE, record.length), 0)) == record.first
+            yield read if whole else None
+
+    @contextmanager
+    def _kept(self, record: Record) -> Iterator[ReadAt | None]:
+        with self._journal.kept() as kept:
+            edge = min(EDGE, record.length)
+            whole = kept and digest(kept(edge, record.length - edge)) == record.last
+            yield kept if whole else None
+
+    @contextmanager
+    def _sent(self, state: State, record: Record) -> Iterator[ReadAt | None]:
+        """From the one input that a batch comes from which is not kept."""
+        reach = record.reaches[0] if len(record.reaches) == 1 else None
+        entry = reach and state.entries.get(reach.source)
+        source = reach and entry and self.find_source(state, entry, reach.end)
+        if not (reach and source):
+            yield None
+            return
+        start, size = reach.start, reach.end - reach.start
+
+        def read(length: int, offset: int) -> bytes:
+            data = source.read_at(min(length, max(0, size - offset)), start + offset)
+            if offset + length > size and record.length > size:
+                data += b"\n"  # the newline that was added to an unfinished last line
+            return data
+
+        try:
+            yield read
+        finally:
+            source.close()
+
+    def find_source(self, state: State, entry: Entry, end: int) -> Source | None:
+        """The file that an entry tells of and that has `end` bytes, by content, under any name."""
+        forms = self._look_through(state).find_forms(entry.series, entry.series, 0.0)
+        paths = [entry.position.path, entry.series, *(form.path for form in forms)]
+        for path in dict.fromkeys(paths):
+            source = self._open_fitting(path, entry.position, end)
+            if source:
+                return source
+        return None
+
+    def _look_through(self, state: State) -> Folders:
+        """The folders that were named, and those where the files were seen; listed once."""
+        if self._folders is None:
+            places = (os.path.dirname(e.position.path) for e in state.entries.values())
+            self._folders = Folders(self._system)
+            self._folders.name((place, place) for place in (*self._named.named, *places))
+        return self._folders
+
+    def _open_fitting(self, path: str, position: Position, end: int) -> Source | None:
+        try:
+            source = open_any(self._system, path)
+        except OSError:
+            return None  # not this one
+        if source.size() >= end and source.fits(position):
+            return source
+        source.close()
+        return None
