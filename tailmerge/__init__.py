@@ -8,7 +8,8 @@ Where things are, from the top; each module imports only from below its own line
 
     cli        words and environment in, exit code out; signals
     status     where each input stands
-    merge      wires one run together and decides when it is over
+    merge      what is asked for, put together
+    run        one run: its inputs, their tasks, the reasons to end
     follow     the life of one input: what is forwarded when
     handles    a caller's handle: followed until it is closed
     streaming  the life of a pipe or of standard input
@@ -17,7 +18,11 @@ Where things are, from the top; each module imports only from below its own line
     own        what is ours and never an input: the output, its state, its copies
     discover   names and patterns to inputs
     writer     the thread that owns the files: reads, cuts, appends
+    ordered    the way out by time: lines wait for their place
     plain      the plain way out: lines as they are
+    route      what a way out can be asked
+    order      which line goes next: by time, within a window
+    timekeeper the keys by which lines are ordered
     syncing    groups of syncs: what was written survives a power cut
     ledger     the state of a run: what the journal is told, and when
     resume     what a run takes over from the one before

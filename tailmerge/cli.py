@@ -21,6 +21,7 @@ from tailmerge.merge import run_fully_async
 from tailmerge.report import ReaderGone, Report, TailmergeError, cannot_print
 from tailmerge.status import describe
 from tailmerge.system import System
+from tailmerge.timestamps import check_time_format
 from tailmerge.voice import Voice
 
 STOPS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
@@ -43,6 +44,15 @@ Exit codes: 0 done or stopped when asked, 1 some input could not be read,
 def _seconds(_: click.Context, option: click.Parameter, value: float | None) -> float | None:
     if value is not None and not 0 <= value < float("inf"):
         raise click.BadParameter(f"{value:g} is no time to wait; give seconds, 0 or more")
+    return value
+
+
+def _time_format(_: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    if value is not None:
+        try:
+            check_time_format(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
     return value
 
 
@@ -107,6 +117,22 @@ def _seconds(_: click.Context, option: click.Parameter, value: float | None) -> 
     callback=_seconds,
     help="How long a renamed or deleted input must be quiet before it is no longer held open.",
 )
+@click.option("-s", "--sort", is_flag=True, help="Order lines by the timestamps in them.")
+@click.option(
+    "--window",
+    metavar="SECONDS",
+    type=float,
+    default=1.0,
+    callback=_seconds,
+    help="How long a line may wait for earlier ones (--sort) while following.",
+)
+@click.option(
+    "--time-format",
+    metavar="FORMAT",
+    callback=_time_format,
+    help="The timestamps' strptime format, where they are not recognised.",
+)
+@click.option("--utc", is_flag=True, help="Timestamps without a zone are UTC, not local time.")
 @click.option(
     "--state",
     metavar="PATH",

@@ -63,7 +63,7 @@ class SeriesTail:
     def __init__(self, series: Series, around: Surroundings, *, named: bool) -> None:
         """`named`: it was given by its name, so that a missing one is said."""
         self.series = series
-        self._feed = Feed(series.path)
+        self.feed = Feed(series.path)
         self._around = around
         self._named = named
         self._look: Look | None = None
@@ -73,6 +73,8 @@ class SeriesTail:
         self._refused = False
         """What was there last is not made of lines of bytes."""
         self._twin: str | None = None
+        self._paused = False
+        """It was read to its end once."""
 
     async def prepare(self) -> None:
         """Look for the first time: what is there now is what a one-shot run reads."""
@@ -104,6 +106,9 @@ class SeriesTail:
         again = self._look.again
         if (self._look.error or self._look.unreadable or self._failed) and again is None:
             again = RECHECK_SECONDS
+        if self._around.sorted and not self._paused:
+            self._paused = True
+            await self._around.output.pause(self.feed)
         news = await self._around.watch.wait(self.series, again)
         if news is not News.GREW:  # the name changed, the time is over, or the run is
             await self._look_again()
@@ -195,7 +200,7 @@ class SeriesTail:
         A full disk may last for hours: what is rotated and deleted meanwhile is held open.
         """
         forward = asyncio.ensure_future(
-            self._around.output.forward(source, until, last=last, feed=self._feed)
+            self._around.output.forward(source, until, last=last, feed=self.feed)
         )
         while not (await asyncio.wait([forward], timeout=HOLD_SECONDS))[0]:
             if self._around.watch.take_change(self.series):

@@ -18,6 +18,7 @@ from tailmerge.lane import Lane, LaneStopped
 from tailmerge.report import Report
 from tailmerge.source import BUFFER, Chunk, Refused, Rewritten, Source, Torn
 from tailmerge.system import Identity, System, identity
+from tailmerge.writer import WriteThread
 
 WriteFunction = Callable[[bytes], Awaitable[Any]]
 
@@ -116,10 +117,10 @@ class HandleTail:
     once: bool = False
     outputs: Callable[[], Iterable[Identity]] = field(default=tuple)
     """The files that are the output: a handle of one is not read."""
-    _feed: Feed = field(init=False)
+    feed: Feed = field(init=False)
 
     def __post_init__(self) -> None:
-        self._feed = Feed(self.duplicate.name)
+        self.feed = Feed(self.duplicate.name)
 
     async def run(self) -> None:
         duplicate = self.duplicate
@@ -149,7 +150,7 @@ class HandleTail:
 
     async def _follow(self, source: Source) -> None:
         until = await self.lane.call(source.size) if self.once else None
-        failed = False
+        failed = paused = False
         while not self.ending.stopped:
             # Asked before the reading: what was written before the close is read.
             over = self.duplicate.handle.closed or self.ending.has_come or self.once
@@ -170,12 +171,15 @@ class HandleTail:
             if over and not more:
                 return
             if not more:
+                if not paused and isinstance(self.reader, WriteThread):
+                    paused = True
+                    await self.reader.pause(self.feed)
                 await self.ending.wait(self.interval)
 
     async def _forward(self, source: Source, until: int | None, last: bool) -> bool:
         try:
             progress = await self.reader.forward(
-                source, until, last=last, again=False, feed=self._feed
+                source, until, last=last, again=False, feed=self.feed
             )
         except Rewritten:
             await self.lane.call(_start_over, source)

@@ -189,7 +189,12 @@ class Keeping:
             self.rotated.remove(generation)
 
     def let_go(self, source: Source) -> None:
-        """Close a rotated file; its position is kept where the file is."""
+        """Close a rotated file; its position is kept where the file is.
+
+        One that was read ahead stays open: only it knows up to where it is written.
+        """
+        if source.is_ahead:
+            return
         for generation in self.rotated:
             if generation.source is source:
                 if source.is_deleted():  # its number may be given to another file

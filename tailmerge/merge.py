@@ -1,57 +1,22 @@
-"""Wires one run together and decides when it is over."""
+"""Merges many growing inputs into one output: what a program calls, and the command.
+
+What is asked for is put together here; what happens then is the run's (run.py).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
-import time
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, BinaryIO
+from collections.abc import Sequence
+from typing import BinaryIO
 
-from tailmerge.discover import (
-    SERIES_KINDS,
-    Discovery,
-    Found,
-    Kind,
-    find_statuses,
-    group_found,
-    is_pattern,
-)
-from tailmerge.ending import Ending
-from tailmerge.folders import Folders
-from tailmerge.follow import SeriesTail, tail_async
-from tailmerge.generation import News
-from tailmerge.handles import Duplicate, HandleTail, close_unread, duplicate_all
-from tailmerge.keeping import restore_all
-from tailmerge.lane import Lane
-from tailmerge.output import find_audience
-from tailmerge.own import Own
-from tailmerge.registry import Registry
-from tailmerge.report import (
-    Busy,
-    Report,
-    TailmergeError,
-    choose_error,
-    nothing_to_read,
-    output_busy,
-    stopped_reading,
-)
-from tailmerge.series import Series
+from tailmerge.handles import close_unread, duplicate_all
+from tailmerge.report import Report
+from tailmerge.run import Run
 from tailmerge.settings import Settings
-from tailmerge.streaming import StreamTail, opener
-from tailmerge.surroundings import Surroundings, Tail
-from tailmerge.system import Identity, System
+from tailmerge.system import System
 from tailmerge.voice import Voice
-from tailmerge.watch import LEAST_SECONDS, Watch
-from tailmerge.writer import WriteThread
-
-DISCOVER_SECONDS = 1.0
-"""How often patterns are looked at again while following."""
-
-PATIENCE_SECONDS = 10.0
-"""How long a one-shot run waits for an output that cannot be written."""
 
 Handle = str | os.PathLike[str] | BinaryIO
 
@@ -69,6 +34,10 @@ async def run_fully_async(
     overwrite: bool = False,
     state_path: str | os.PathLike[str] | None = None,
     fsync: bool = False,
+    sort: bool = False,
+    window: float = 1.0,
+    time_format: str | None = None,
+    utc: bool = False,
     report: Report | None = None,
     stop: asyncio.Event | None = None,
     system: System | None = None,
@@ -89,7 +58,10 @@ async def run_fully_async(
     many seconds a rotated file must be quiet before it is no longer held open, `overwrite`
     empties the output first, and `state_path` is where positions are kept so that a later
     run goes on where this one ended (None: nowhere). `fsync` survives a power cut, too.
-    Messages go to the logger "tailmerge" unless a `report` takes them.
+    `sort` orders lines by the times in them: while following, a line waits for earlier ones
+    for at most `window` seconds; `time_format` is the times' strptime format where they are
+    not recognised, and `utc` takes the ones without a zone as UTC. Messages go to the logger
+    "tailmerge" unless a `report` takes them.
 
     Raises:
         UsageProblem: there is nothing to read but the output and directories.
@@ -105,7 +77,7 @@ async def run_fully_async(
             voice = Voice(logging.getLogger("tailmerge").warning)
             await voice.open()
             report = Report(voice.say, once=once)
-        run = _Run(
+        run = Run(
             names=[os.fspath(h) for h in handles if isinstance(h, str | os.PathLike)],
             duplicates=duplicates,
             settings=Settings(
@@ -119,6 +91,10 @@ async def run_fully_async(
                 overwrite=overwrite,
                 state_path=os.fspath(state_path) if state_path is not None else None,
                 fsync=fsync,
+                sort=sort,
+                window=window,
+                time_format=time_format,
+                utc=utc,
             ),
             report=report,
             stop=stop or asyncio.Event(),
@@ -129,271 +105,3 @@ async def run_fully_async(
         await close_unread(duplicates, system)
         if voice:
             await voice.close()
-
-
-@dataclass(kw_only=True, eq=False)
-class _Run:
-    """One run: its inputs, their tasks, and the reasons to end."""
-
-    names: list[str]
-    duplicates: list[Duplicate]
-    settings: Settings
-    report: Report
-    stop: asyncio.Event
-    system: System
-
-    def __post_init__(self) -> None:
-        self.began = time.time()
-        self.registry = Registry()
-        self.folders = Folders(self.system, asyncio.get_running_loop().time)
-        self.own = Own(
-            self.settings.output_path, self.settings.state_path, self.registry, self.system
-        )
-        self.series: dict[str, Series] = {}
-        self.met: set[str] = set()
-        """Names that are followed, or were skipped and spoken of."""
-        self.tails: set[asyncio.Task[None]] = set()
-        self.lane = Lane("tailmerge-discover")
-        self.group = asyncio.TaskGroup()
-
-    async def run(self) -> None:
-        async with self.lane as lane:
-            try:
-                await self._run(lane)
-            except Busy as busy:
-                if busy.pid is not None:
-                    raise
-                holder = await lane.call(self.system.lock_holder, self.settings.output_path)
-                raise output_busy(self.settings.output_path, holder) from None
-
-    async def _run(self, lane: Lane) -> None:
-        discovery, own, readable = await lane.call(self._look_around)
-        self.folders.name(discovery.folders)
-        found = self._choose(discovery, own)
-        if not (found or self.duplicates or discovery.unmatched):
-            raise nothing_to_read()
-        async with WriteThread(
-            self.settings.output_path,
-            audience=find_audience(readable),
-            overwrite=self.settings.overwrite,
-            patience=PATIENCE_SECONDS if self.settings.once else None,
-            report=self.report,
-            system=self.system,
-            state_path=self.settings.state_path,
-            folders=self.folders,
-            fsync=self.settings.fsync,
-        ) as output:
-            self.registry.outputs = await output.identities()
-            await output.call(lambda: self.own.listen(output.output))
-            known = await output.known(self.registry, self.series.values())
-            self.registry.absent = restore_all(known, self.system, self.registry, self.folders)
-            try:
-                await self._merge(output, found)
-            except* TailmergeError as group:
-                raise choose_error(group) from None
-            finally:
-                await output.call(self._close)
-
-    def _close(self) -> None:
-        for series in self.series.values():
-            series.close()
-
-    def _look_around(self) -> tuple[Discovery, set[str], list[os.stat_result]]:
-        """What there is, the names of it that are ours, and who may read the inputs."""
-        self.own.look(overwrite=self.settings.overwrite)
-        discovery, own = self.own.survey(self.names)
-        inputs = (f for f in discovery.found if f.name not in own)
-        return discovery, own, find_statuses(inputs, (d.fd for d in self.duplicates), self.system)
-
-    def _choose(self, discovery: Discovery, own: set[str]) -> list[Found]:
-        """What is to be read: neither what is ours nor directories, and no pipe twice.
-
-        A regular file with two names is found out when it is opened: either name may lead
-        to another file later.
-        """
-        chosen: list[Found] = []
-        pipes: dict[Identity, str] = {}
-        for found in discovery.found:
-            file = found.identity
-            self.met.add(found.name)
-            if found.name in own:
-                self.report.output_skipped(found.name)
-            elif found.kind is Kind.DIRECTORY:
-                self.report.directory_skipped(found.name)
-            elif file is not None and file in pipes:
-                self.report.duplicate_skipped(found.name, pipes[file])
-            else:
-                if file is not None and found.kind is not Kind.FILE:
-                    pipes[file] = found.name
-                chosen.append(found)
-        for pattern in discovery.unmatched:
-            self.report.pattern_unmatched(pattern)
-        return chosen
-
-    async def _merge(self, output: WriteThread, found: list[Found]) -> None:
-        ending = Ending()
-        watch = Watch(output, self.settings.interval)
-        now = asyncio.get_running_loop().time()
-        around = Surroundings(
-            output,
-            watch,
-            self.report,
-            ending,
-            self.settings.once,
-            self.settings.state_path is not None,
-            now,
-        )
-        async with self.group as group:
-            guards = [group.create_task(guard) for guard in self._guards(around)]
-            tails: list[Tail] = [
-                HandleTail(
-                    duplicate,
-                    self.settings.interval,
-                    output,
-                    output,
-                    ending,
-                    self.system,
-                    self.report,
-                    note=around.note,
-                    once=self.settings.once,
-                    outputs=lambda: self.registry.outputs,
-                )
-                for duplicate in self.duplicates
-            ]
-            tails += self._make_tails(found, around, start=True)
-            if self.settings.once:
-                await self._read_in_order(tails, around)
-            else:
-                patterns = any(is_pattern(name) for name in self.names)
-                if patterns:
-                    guards.append(group.create_task(self._discover(around)))
-                for tail in tails:
-                    self._start(tail, around)
-                while self.tails:
-                    await asyncio.wait(self.tails)
-                if patterns:
-                    await ending.wait()  # something may still appear
-            for guard in guards:
-                guard.cancel()
-
-    def _start(self, tail: Tail, around: Surroundings) -> None:
-        task = self.group.create_task(tail_async(tail, self.settings.interval, around.output.write))
-        self.tails.add(task)
-        task.add_done_callback(self.tails.discard)
-
-    async def _read_in_order(self, tails: list[Tail], around: Surroundings) -> None:
-        """One-shot: all are looked at first, then read one after the other, as given."""
-        async with asyncio.TaskGroup() as looks:  # all asked at once: one listing a folder
-            for tail in tails:
-                if isinstance(tail, SeriesTail):
-                    looks.create_task(tail.prepare())
-        for tail in tails:
-            if not around.ending.stopped:
-                await tail_async(tail, self.settings.interval, around.output.write)
-
-    def _make_tails(
-        self, found: Iterable[Found], around: Surroundings, *, start: bool
-    ) -> list[Tail]:
-        groups = group_found(found, self.folders.named)
-        at_first = start and not (self.own.resumes and not self.settings.overwrite)
-        tails: list[Tail] = []
-        for f in found:
-            if f.name in groups:
-                absent = self.registry.absent.pop(f.absolute, None)
-                self.folders.claim(f.absolute)
-                series = Series(
-                    f.name,
-                    self.system,
-                    self.registry,
-                    self.folders,
-                    rotate_wait=self.settings.rotate_wait,
-                    lines=self.settings.lines if at_first and f.kind is Kind.FILE else None,
-                    named=frozenset(groups[f.name]),
-                    passed_before=float("inf") if start else self.began,
-                    entries=absent.entries() if absent else (),
-                    name=f.absolute,
-                )
-                self.series[f.name] = series
-                self.report.given.setdefault(f.absolute, f.name)
-                tails.append(SeriesTail(series, around, named=not f.matched))
-            elif f.kind is Kind.SOCKET:
-                self.report.input_special(f.name, f.kind.value)
-            elif f.kind not in SERIES_KINDS:
-                tails.append(StreamTail(f.name, opener(f, self.system), around))
-        return tails
-
-    # the reasons to end, and what else goes on meanwhile
-
-    def _guards(self, around: Surroundings) -> Iterator[Coroutine[Any, Any, None]]:
-        yield around.watch.run()
-        yield self._await_stop(around)
-        yield self._await_end(around)
-        yield self._await_reader_gone(around.output)
-        if self.settings.pid is not None:
-            yield self._await_process(self.settings.pid, around)
-        if self.settings.until_idle is not None:
-            yield self._await_idle(self.settings.until_idle, around)
-
-    async def _await_stop(self, around: Surroundings) -> None:
-        await self.stop.wait()
-        around.ending.stop()
-
-    async def _await_end(self, around: Surroundings) -> None:
-        await around.ending.wait()
-        around.watch.end()
-        if around.ending.stopped:
-            await around.output.hurry()
-
-    async def _await_reader_gone(self, output: WriteThread) -> None:
-        await output.wait_reader_gone()
-        raise stopped_reading()
-
-    async def _await_process(self, pid: int, around: Surroundings) -> None:
-        while await around.output.call(self.system.is_running, pid):
-            await asyncio.sleep(max(self.settings.interval, LEAST_SECONDS))
-        await self._finish(around)
-
-    async def _await_idle(self, seconds: float, around: Surroundings) -> None:
-        now = asyncio.get_running_loop().time
-        while (left := around.last_news + seconds - now()) > 0:
-            await asyncio.sleep(left)
-        await self._finish(around)
-
-    async def _finish(self, around: Surroundings) -> None:
-        """A last look at the patterns: what appeared just before the end is merged too."""
-        await self._discover_again(around)
-        around.ending.finish()
-
-    async def _discover(self, around: Surroundings) -> None:
-        """Look at the patterns again and again; follow what is new."""
-        while not await around.ending.wait(DISCOVER_SECONDS):
-            await self._discover_again(around)
-
-    async def _discover_again(self, around: Surroundings) -> None:
-        patterns = [name for name in self.names if is_pattern(name)]
-        outputs = await around.output.call(self.registry.outputs.copy)
-        discovery, own = await self.lane.call(
-            self.own.survey, patterns, frozenset(self.met), outputs
-        )
-        self.folders.name(discovery.folders)
-        fresh: list[Found] = []
-        for found in [f for f in discovery.found if f.name not in self.met]:  # two may overlap
-            self.met.add(found.name)
-            if found.name in own:
-                self.report.output_skipped(found.name)
-            elif inputs := self._rotated_from(found):
-                for series in inputs:
-                    around.watch.tell(series, News.CHANGED)  # its content decides
-            elif found.kind is Kind.DIRECTORY:
-                self.report.directory_skipped(found.name)
-            elif found.kind is not Kind.MISSING:
-                fresh.append(found)
-        for tail in self._make_tails(fresh, around, start=False):
-            if isinstance(tail, SeriesTail):
-                self.report.input_appeared(tail.series.path)
-            self._start(tail, around)
-
-    def _rotated_from(self, found: Found) -> list[Series]:
-        """The inputs whose rotated form this file could be."""
-        roots = self.folders.find_inputs(found.absolute, found.logs)
-        return [s for s in self.series.values() if s.keeping.name in roots] if roots else []

@@ -6,21 +6,18 @@ itself. A line that is longer than a block is copied from its file while it is w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Iterator
 
 from tailmerge.batch import EDGE, Batch, Bytes, Span, lines_batch
 from tailmerge.feed import HOP, Feed, Progress
 from tailmerge.output import Output
 from tailmerge.position import MARKER
+from tailmerge.route import Route, Turn
 from tailmerge.source import BUFFER, Chunk, Rewritten, Source, Torn
 from tailmerge.stream import Carry
 
-Turn = Callable[[], AbstractAsyncContextManager[Output]]
-"""Entered for each append: one batch after the other."""
 
-
-class Plain:
+class Plain(Route):
     """Forwards lines unchanged; on the thread that owns the files."""
 
     def __init__(self, in_turn: Turn) -> None:

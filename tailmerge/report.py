@@ -188,6 +188,18 @@ class Report:
             " before they could be read"
         )
 
+    def no_times(self, name: str) -> None:
+        self._notice(
+            f"{show(name)}: no time recognised in its lines, merged as they come"
+            " (--time-format FORMAT says what they look like)"
+        )
+
+    def lines_late(self, count: int) -> None:
+        lines, it = ("1 line", "it") if count == 1 else (f"{count} lines", "they")
+        self._notice(
+            f"{lines} came later than --window waits, written as {it} came; give a longer --window"
+        )
+
     def line_torn(self, name: str) -> None:
         self._notice(f"{show(name)}: was cut while a line was copied, that line is incomplete")
 

@@ -31,6 +31,9 @@ SETTLE_SECONDS = 0.05
 """After a rotation was seen the folder is listed again so much later: a listing that was
 read while names moved may have missed one."""
 
+AHEAD_SECONDS = 1.0
+"""How often a file is looked at that could be let go of but for lines that wait."""
+
 
 class Series:
     """One input and the files that rotation made of it."""
@@ -157,6 +160,8 @@ class Series:
                 return
             if generation.path is None:
                 return  # moved to where it cannot be found again: held on to
+        if source.is_ahead:
+            return  # lines of it wait for their place in the output
         self.keeping.let_go(source)
         found.let_go = True
 
@@ -170,6 +175,8 @@ class Series:
         waits = [deadline - now for deadline in deadlines if deadline > now]
         if found.unsettled:
             waits.append(SETTLE_SECONDS)
+        if any(g.source and g.source.is_ahead for g in self.keeping.rotated):
+            waits.append(AHEAD_SECONDS)
         reads = []
         for generation in held:
             assert generation.source

@@ -29,3 +29,11 @@ class Settings:
     """Where positions are kept; None: nowhere."""
     fsync: bool = False
     """What is written survives a power cut, a second later at most."""
+    sort: bool = False
+    """Order lines by the timestamps in them."""
+    window: float = 1.0
+    """How long a line may wait for earlier ones while following, seconds."""
+    time_format: str | None = None
+    """The timestamps' strptime format; None: recognised."""
+    utc: bool = False
+    """Timestamps without a zone are UTC."""

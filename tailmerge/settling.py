@@ -152,9 +152,10 @@ class Settling:
         keeping = self.keeping
         for generation, file in matching.pairs:
             if generation in cut:  # the copy that copytruncate made of it
-                number, offset = cut[generation].number, cut[generation].offset
+                before = cut[generation]
                 keeping.begin_again(generation, copied=True)
-                copy = candidates.take(file, offset, number)
+                copy = candidates.take(file, before.offset, before.number)
+                copy.written = before.written
                 keeping.take(copy, file.path, now, live=False)
                 found.rotated = found.rewritten = True
             else:
@@ -256,11 +257,14 @@ class Settling:
         candidates: Candidates,
         now: float,
     ) -> None:
-        position = generation.remembered
+        position, held = generation.remembered, generation.source
         keeping.give_away(generation)
         generation.source, generation.position = None, position
         self.keeping.rotated.append(generation)
         self.keeping.resume(generation, file, candidates, now)
+        if held and held.written and generation.source:  # it was read ahead
+            generation.source.start_at(held.offset)
+            generation.source.written = held.written
 
 
 def _rotates(base: str, name: str) -> bool:

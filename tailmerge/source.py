@@ -56,6 +56,18 @@ class Torn(Exception):
     """The file became shorter while a long line was copied out of it."""
 
 
+@dataclass(slots=True)
+class Written:
+    """Up to where a source that is read ahead is in the output.
+
+    Every descriptor of one content shares it: the file, and the copy that it is read on from.
+    """
+
+    offset: int
+    marker: bytes
+    """The last bytes before `offset`, at most `MARKER` of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """What one read brought, as indexes into the buffer."""
@@ -94,6 +106,7 @@ class Source:
         "path",
         "scanned",
         "system",
+        "written",
     )
 
     def __init__(self, system: System, fd: int, path: str, file: Identity, offset: int = 0) -> None:
@@ -110,6 +123,8 @@ class Source:
         """The unfinished last line of a content that is gone: goes out before all else."""
         self.hole = 0
         """Bytes of a hole that were skipped and not yet spoken of."""
+        self.written: Written | None = None
+        """Where it is read ahead of the output; None: what is read is written at once."""
         self.start_at(offset)
 
     def start_at(self, offset: int, cut_from: int = 0) -> None:
@@ -137,6 +152,23 @@ class Source:
     def size(self) -> int:
         """The file's size now, bytes."""
         return self.system.fstat(self.fd).st_size
+
+    def modified(self) -> float | None:
+        """When it was last written to, seconds since the epoch; None where nobody knows."""
+        try:
+            return self.system.fstat(self.fd).st_mtime
+        except OSError:
+            return None  # the read that follows meets the same error
+
+    def read_ahead(self) -> None:
+        """From now on what is read is not yet written: `written` tells up to where it is."""
+        if self.written is None:
+            self.written = Written(self.offset, self.marker)
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether something was read of it that is not in the output."""
+        return self.written is not None and self.written.offset != self.offset
 
     def is_deleted(self) -> bool:
         """Whether no name leads to the file any more."""
@@ -312,6 +344,8 @@ class Source:
 
     def position(self) -> Position:
         """What is remembered of this file when it is closed."""
+        if self.written and self.is_ahead:
+            return self._position_at(self.written.offset, self.written.marker)
         if len(self.marker) == min(MARKER, self.offset) and (self.head or not self.offset):
             # Of what was read, and of nothing that is there now: it may have been cut since.
             return self.position_before()
@@ -320,15 +354,18 @@ class Source:
 
     def position_before(self) -> Position:
         """What was known of this file before it was cut; reads nothing."""
+        return self._position_at(self.offset, self.marker)
+
+    def _position_at(self, offset: int, marker: bytes) -> Position:
         head = self.head if self.offset else self.fragment[:HEAD]
         return Position(
             self.path,
             self.identity,
-            self.offset,
+            offset,
             len(head),
             digest(head),
-            len(self.marker),
-            digest(self.marker),
+            len(marker),
+            digest(marker),
             self.number,
         )
 

@@ -40,7 +40,7 @@ class StreamTail:
     ) -> None:
         """`open_stream` opens it; called on the thread that owns the files."""
         self._name = name
-        self._feed = Feed(name)
+        self.feed = Feed(name)
         self._open = open_stream
         self._around = around
         self._stream: InputStream | None = None
@@ -95,7 +95,7 @@ class StreamTail:
                 break
         await self._drain(stream)
         if not around.ending.stopped:
-            await around.output.pump_rest(stream, self._feed)
+            await around.output.pump_rest(stream, self.feed)
         elif len(stream.carry):
             around.report.line_left_out(self._name)
 
@@ -103,7 +103,7 @@ class StreamTail:
         """None where it could not be read, which is said."""
         around = self._around
         try:
-            progress = await around.output.pump(stream, self._feed)
+            progress = await around.output.pump(stream, self.feed)
         except OSError as error:
             around.report.input_unreadable(self._name, error)
             return None
@@ -141,7 +141,7 @@ class StreamTail:
         while asyncio.get_running_loop().time() < deadline:
             if await self._around.ending.wait(NEWCOMER_SECONDS / 10):
                 return False
-            progress = await self._around.output.pump(stream, self._feed)
+            progress = await self._around.output.pump(stream, self.feed)
             self._around.note(progress)
             if progress.more or stream.has_met_writer:
                 return True

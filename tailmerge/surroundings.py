@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tailmerge.ending import Ending
-from tailmerge.feed import Progress
+from tailmerge.feed import Feed, Progress
 from tailmerge.report import Report
 from tailmerge.watch import Watch
 from tailmerge.writer import WriteThread
@@ -24,6 +24,8 @@ class Surroundings:
     once: bool = False
     resumable: bool = False
     """There is a state: what is unfinished is left for the next run."""
+    sorted: bool = False
+    """Lines wait for their place in the order of their times."""
     last_news: float = 0.0
     """When something was forwarded last, seconds of the loop's clock."""
 
@@ -34,5 +36,7 @@ class Surroundings:
 
 class Tail(Protocol):
     """The life of one input."""
+
+    feed: Feed
 
     async def run(self) -> None: ...

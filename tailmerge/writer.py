@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from tailmerge.batch import lines_batch
@@ -27,6 +27,7 @@ from tailmerge.piped import Stream
 from tailmerge.plain import Plain
 from tailmerge.registry import Registry
 from tailmerge.report import OutputError, Report, TailmergeError, cannot_open
+from tailmerge.route import MakeRoute, Route
 from tailmerge.series import Series
 from tailmerge.source import Source
 from tailmerge.state import Entry
@@ -56,6 +57,7 @@ class WriteThread(Lane):
         state_path: str | None = None,
         folders: Folders | None = None,
         fsync: bool = False,
+        make_route: MakeRoute = Plain,
     ) -> None:
         """Nothing is opened yet.
 
@@ -64,6 +66,10 @@ class WriteThread(Lane):
         `state_path` where positions are kept (None: nowhere), `folders` the ones that were
         named, and `fsync` whether what is written is to survive a power cut, a second later
         at most.
+        `state_path` where positions are kept (None: nowhere), and `folders` the ones that
+        were named.
+        `state_path` where positions are kept (None: nowhere), `make_route` how lines get to
+        the output.
         """
         super().__init__("tailmerge-writer")
         self.output_path = os.fspath(output_path)
@@ -73,7 +79,8 @@ class WriteThread(Lane):
         self._overwrite = overwrite
         self._patience = patience
         self._report = report or Report(lambda text: None)
-        self._route = Plain(self._in_turn)
+        self._make_route = make_route
+        self._route: Route = Plain(self._in_turn)
         self._turn: asyncio.Lock | None = None
         self._failed: TailmergeError | None = None
         self._ledger = (
@@ -155,6 +162,29 @@ class WriteThread(Lane):
         """Tell a write that waits for its output that the run is to end."""
         await self.call(self._opened.hurry)
 
+    async def enrol(self, feeds: Sequence[Feed], *, backlog: bool) -> None:
+        """Tell which inputs there are, in their order, before anything is forwarded of them.
+
+        `backlog`: what they hold now is merged as a whole.
+        """
+        await self.call(lambda: self._route.enrol(feeds, backlog=backlog))
+
+    async def pause(self, feed: Feed) -> None:
+        """Tell that an input was read to its end for now."""
+        await self.call(self._route.pause, feed)
+
+    async def finish(self, feed: Feed) -> None:
+        """Tell that nothing more comes of an input."""
+        await self.call(self._route.finish, feed)
+
+    async def settle(self) -> None:
+        """Write all that was read and waits for its place; nothing more comes.
+
+        Raises:
+            OutputError: the output cannot be written.
+        """
+        await self.send(self._route.settle)
+
     async def look(self, series: Series, now: float, *, hold: bool = False) -> Look:
         """Look for a series' files; what becomes known by it is kept in the state."""
         return await self.send(self._real_look, series, now, hold)
@@ -175,6 +205,7 @@ class WriteThread(Lane):
 
     async def _open_output(self) -> None:
         self._turn = asyncio.Lock()
+        self._route = self._make_route(self._in_turn)
         output = self._choose_output()
         output.open()
         self.output = output
@@ -227,7 +258,7 @@ class WriteThread(Lane):
             await output.append(lines_batch(data, (), again=False))
 
     async def _real_pump(self, feed: Feed, stream: InputStream) -> Progress:
-        data = await stream.read()  # not in turn: it may take for ever
+        data = await self._read(feed, stream)  # not in turn: it may take for ever
         if not data:
             if data is not None:
                 await self._real_pump_rest(feed, stream)
@@ -238,6 +269,14 @@ class WriteThread(Lane):
         if cut < len(data):
             stream.carry.add(data[cut:])
         return Progress(len(data), True, len(stream.carry))
+
+    async def _read(self, feed: Feed, stream: InputStream) -> bytes | None:
+        if self._route.patience is None:
+            return await stream.read()
+        read = asyncio.ensure_future(stream.read())
+        if not (await asyncio.wait([read], timeout=self._route.patience))[0]:
+            self._route.pause(feed)
+        return await read
 
     async def _real_pump_rest(self, feed: Feed, stream: InputStream) -> None:
         if len(stream.carry):

@@ -1,0 +1,50 @@
+"""A way from the inputs to the output: what every one of them can be asked.
+
+The plain one (plain.py) writes lines as they are, the one by time (ordered.py) lets them wait
+for their place. A route lives on the thread that owns the files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+
+from tailmerge.feed import Feed, Progress
+from tailmerge.output import Output
+from tailmerge.source import Source
+from tailmerge.stream import Carry
+
+Turn = Callable[[], AbstractAsyncContextManager[Output]]
+"""Entered for each append: one batch after the other."""
+
+
+class Route:
+    """What a way out does; the ones that read nothing ahead have nothing to do in between."""
+
+    patience: float | None = None
+    """How long a stream must say nothing to be read to its end, seconds; None: it never is."""
+
+    async def forward(
+        self, feed: Feed, source: Source, until: int | None, last: bool, again: bool
+    ) -> Progress:
+        """Forward the source's next whole lines; see `WriteThread.forward`."""
+        raise NotImplementedError
+
+    async def append_stream(self, feed: Feed, carry: Carry, data: bytes) -> None:
+        """Forward what was carried of a stream, and the lines that end it."""
+        raise NotImplementedError
+
+    def enrol(self, feeds: Iterable[Feed], *, backlog: bool) -> None:
+        """These inputs take part, in this order; `backlog`: what they hold now comes first."""
+
+    def pause(self, feed: Feed) -> None:
+        """The input was read to its end for now."""
+
+    def finish(self, feed: Feed) -> None:
+        """Nothing more comes of this input."""
+
+    async def settle(self) -> None:
+        """Write all that was read; nothing more comes."""
+
+
+MakeRoute = Callable[[Turn], Route]
