@@ -29,6 +29,7 @@ Where things are, from the top; each module imports only from below its own line
     powercut   what a run takes over after a power cut
     again      a batch's bytes, once more
     walk       which lines a power cut left in the output; pure
+    resend     what a run takes over for a pipe or a terminal
     recovery   what reached the output before a kill; pure
     journal    the state file: locked, read, written ahead
     series     the files of one input: where rotation is decided

@@ -197,12 +197,10 @@ def _check_contradictions(
         return
     if status and state is None:
         raise click.UsageError("--status needs an output file or a state: name it with -o")
-    if state is not None and not status:
-        raise click.UsageError("--state needs an output file: name it with -o")
     if options["fsync"] and not status:
         raise click.UsageError("--fsync needs an output file: name it with -o")
-    if options["overwrite"]:
-        raise click.UsageError("--overwrite needs an output file: name it with -o")
+    if options["overwrite"] and state is None:
+        raise click.UsageError("--overwrite needs an output file or a state: name it with -o")
 
 
 def _choose_state(output: str) -> str | None:

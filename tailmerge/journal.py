@@ -177,6 +177,18 @@ class Journal:
             offset = self._system.write_all_at(self._kept_fd, piece, offset)
         self._unsettled_kept = True
 
+    def took(self, batch: Batch) -> None:
+        """A batch is out: said afterwards, of an output that cannot be looked at again."""
+        line = SETTLED if self._unsettled_kept else ""
+        self._unsettled_kept = False
+        if batch.spans:
+            reaches = [(s.source, s.start, s.end, digest(s.marker)) for s in batch.spans]
+            first, last = digest(batch.first), digest(batch.last)
+            line = format_record(reaches, 0, batch.length, first, last, False) + SETTLED
+        if line:
+            self._notes.append(line)
+            self.flush()  # where the disk is full, with the next one: it would come again
+
     def note(self, entry: Entry) -> None:
         """A file became known: said with the next record, which may be about it."""
         self._notes.append(format_entry(entry))

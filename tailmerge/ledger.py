@@ -18,9 +18,11 @@ from tailmerge.journal import Journal
 from tailmerge.keeping import Keeping
 from tailmerge.named import NamedFile
 from tailmerge.output import Output
+from tailmerge.piped import Stream
 from tailmerge.position import Position
 from tailmerge.registry import Registry
 from tailmerge.report import Report, cannot_write_state
+from tailmerge.resend import output_name, renew, take_over_stream
 from tailmerge.resume import Resume
 from tailmerge.series import Series
 from tailmerge.state import FORGET_SECONDS, Entry, Mark, State
@@ -42,6 +44,10 @@ class Ledger:
         self._folders = folders
         self._state = State()
         self._output: NamedFile | None = None
+        """None: it is a stream."""
+        self._is_open = False
+        self.owed: Batch | None = None
+        """What is to go out to a stream before anything else, then `begin`."""
         self._met: set[int] = set()
         self._read: set[int] = set()
         """Files that were read since the last sync, by their numbers."""
@@ -62,19 +68,32 @@ class Ledger:
         fsync: bool = False,
     ) -> None:
         """Take over what earlier runs left; the output is open and locked."""
-        if not isinstance(output, NamedFile):
-            raise NotImplementedError("a state for a stream")
-        self._output = output
         self._system = system
-        self._path = system.absolute(output.path)
+        self._path = output_name(output.path, system)
         try:
-            resume = Resume(self._journal, output, self._folders, system, report, fsync=fsync)
-            self._state = resume.take_over(overwrite=overwrite)
+            if isinstance(output, NamedFile):
+                resume = Resume(self._journal, output, self._folders, system, report, fsync=fsync)
+                self._state = resume.take_over(overwrite=overwrite)
+                self._output = output
+                output.ahead = self
+                output.identities.update(position.identity for position in self._state.past)
+            elif isinstance(output, Stream):
+                self._state, self.owed = take_over_stream(
+                    self._journal, self._path, overwrite=overwrite
+                )
+                output.behind = self
+            self._is_open = True
         except OSError as error:
             raise cannot_write_state(self._journal.path, error) from error
-        output.ahead = self
-        output.identities.update(position.identity for position in self._state.past)
         self._met = set(self._state.entries)
+
+    def begin(self) -> None:
+        """What was owed to a stream has gone out."""
+        try:
+            renew(self._journal, self._state)
+        except OSError as error:
+            raise cannot_write_state(self._journal.path, error) from error
+        self.owed = None
 
     def attach(self, registry: Registry, series: Iterable[Series]) -> dict[str, list[Entry]]:
         """Listen to what becomes known; return what is known by the input's name."""
@@ -100,6 +119,15 @@ class Ledger:
     def announce(self, batch: Batch, at: int) -> None:
         self._journal.announce(batch, at)
         self._read.update(span.source for span in batch.spans)
+
+    def prepare(self, batch: Batch) -> None:
+        """A stream is about to get a batch: what cannot be had again is kept."""
+        if not (batch.again or batch.spans):
+            self._journal.announce(batch, 0)
+
+    def took(self, batch: Batch) -> None:
+        """A stream has taken a batch: its positions are written down."""
+        self._journal.took(batch)
 
     def reopened(self, before: Position, now: Position) -> None:
         assert self._output
@@ -174,7 +202,6 @@ class Ledger:
                 self._journal.put_off()  # a full disk: it goes on growing until there is room
 
     def _checkpoint(self) -> None:
-        assert self._output
         present = {series.keeping.name for series in self._series}
         entries = [
             entry
@@ -185,7 +212,8 @@ class Ledger:
             entries += series.keeping.entries()
         state = self._state
         state.entries = {entry.position.number: entry for entry in entries}
-        state.mark = Mark(self._path, self._output.position())
+        if self._output:
+            state.mark = Mark(self._path, self._output.position())
         self._journal.checkpoint(state)
 
     def close(self, *, whole: bool) -> None:
@@ -195,7 +223,7 @@ class Ledger:
         """
         oldest = min((e.seen for e in self._state.entries.values()), default=time.time())
         stale = time.time() - oldest > REFRESH_SECONDS
-        if self._output and whole and (self._journal.has_grown or stale):
+        if self._is_open and whole and not self.owed and (self._journal.has_grown or stale):
             self._state.synced = None
             try:
                 self._checkpoint()

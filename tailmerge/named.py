@@ -12,7 +12,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
 from typing import Protocol
 
 from tailmerge.batch import Batch
@@ -163,19 +162,6 @@ class NamedFile(Output):
             await self.insist(lambda: ahead.announce(batch, self._end))
         if self.durable:
             await self.durable.announced(batch)
-
-    async def insist(self, act: Callable[[], None]) -> None:
-        """Do something that an error which passes may prevent, as long as it takes."""
-        trouble: Trouble | None = None
-        while True:
-            try:
-                act()
-                break
-            except OSError as error:
-                trouble = trouble or Trouble(self)
-                await trouble.wait(error)
-        if trouble:
-            trouble.over()
 
     async def _write_batch(self, batch: Batch) -> Batch | None:
         """Write a batch that was announced.

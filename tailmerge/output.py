@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tailmerge.batch import Batch
@@ -70,6 +70,19 @@ class Output:
     async def append(self, batch: Batch) -> None:
         """Write the batch's bytes, all of them, in one go where the system lets us."""
         raise NotImplementedError
+
+    async def insist(self, act: Callable[[], None]) -> None:
+        """Do something that an error which passes may prevent, as long as it takes."""
+        trouble: Trouble | None = None
+        while True:
+            try:
+                act()
+                break
+            except OSError as error:
+                trouble = trouble or Trouble(self)
+                await trouble.wait(error)
+        if trouble:
+            trouble.over()
 
     def hurry(self) -> None:
         """The run is to end: from now on the output is waited for only a moment."""

@@ -19,7 +19,8 @@ from tailmerge.output import Output
 from tailmerge.position import Position, digest, fits, position_of
 from tailmerge.recovery import edges_fit
 from tailmerge.registry import Registry
-from tailmerge.report import StateError, closed_output, others_state, state_needs_file
+from tailmerge.report import StateError, closed_output, others_state
+from tailmerge.resend import output_name
 from tailmerge.rotation import rotated_forms
 from tailmerge.state import Record, State
 from tailmerge.system import Identity, System, identity, is_regular
@@ -58,8 +59,7 @@ class Own:
 
         Raises:
             OutputError: standard output is the output, and closed.
-            UsageProblem: there is to be a state for what is no regular file, or the state
-                belongs to another output; neither is touched.
+            UsageProblem: the state belongs to another output; neither is touched.
         """
         if self._output_path == STDIN:
             if not self._system.can_write(1):
@@ -67,14 +67,12 @@ class Own:
         else:
             self._output = self._system.real(self._output_path)
             states = {default_state(self._output_path), default_state(self._output)}
-            states |= {self._state_path} if self._state_path else set()
             self._states = {self._place(state) for state in states}
-        mode = self._look_at_output()
+        self._look_at_output()
         if self._state_path:
-            if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-                raise state_needs_file(self._output_path)
+            self._states.add(self._place(self._state_path))
             if state := self._read_state(self._state_path):
-                path = self._system.absolute(self._output_path)
+                path = output_name(self._output_path, self._system)
                 if state.mark and state.mark.path != path and not overwrite:
                     raise others_state(self._state_path, state.mark.path)
                 self._learn(state)
@@ -90,18 +88,17 @@ class Own:
         self._inputs = [entry.position for entry in state.entries.values()]
         self._beginnings = tuple(record for record in state.records if record.at == 0)
 
-    def _look_at_output(self) -> int:
-        """Remember which file it is, where it could be among the inputs; return its mode."""
+    def _look_at_output(self) -> None:
+        """Remember which file it is, where it could be among the inputs."""
         try:
             if self._output_path == STDIN:
                 status = self._system.fstat(1)
             else:
                 status = self._system.stat(self._output_path)
         except OSError:
-            return 0  # not there yet, or opening it will say why not
+            return  # not there yet, or opening it will say why not
         if is_regular(status) or stat.S_ISFIFO(status.st_mode):
             self._files.add(identity(status))
-        return status.st_mode
 
     def _read_state(self, path: str) -> State | None:
         try:
@@ -163,11 +160,13 @@ class Own:
     def _is_ours(self, found: Found) -> bool:
         if found.identity in self._files:
             return True
+        real = self._system.real(found.name)
+        if self._output and real == self._output:
+            return True
+        if {real, self._place(found.name)} & self._state_names(real):
+            return True
         if not self._output:
             return False
-        real = self._system.real(found.name)
-        if real == self._output or {real, self._place(found.name)} & self._state_names(real):
-            return True
         return found.matched and found.kind is Kind.FILE and self._is_copy(found)
 
     def _place(self, name: str) -> str:

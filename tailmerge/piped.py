@@ -7,6 +7,7 @@ import errno
 import os
 import select
 import stat
+from typing import Protocol
 
 from tailmerge.batch import Batch, Bytes
 from tailmerge.output import HURRY_SECONDS, Output, Trouble
@@ -15,6 +16,14 @@ from tailmerge.system import System, identity, is_regular
 
 WATCH_SECONDS = 0.1
 """How often an idle pipe is asked whether its reader is still there."""
+
+
+class Behind(Protocol):
+    """What is told around each batch: the journal, or nobody."""
+
+    def prepare(self, batch: Batch) -> None: ...
+
+    def took(self, batch: Batch) -> None: ...
 
 
 class Stream(Output):
@@ -29,6 +38,7 @@ class Stream(Output):
         super().__init__(path, system, report, patience)
         self._most = 1 << 20
         """Bytes a write: bounded where a write could block."""
+        self.behind: Behind | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._can_break = False
         self.reader_gone: asyncio.Event = asyncio.Event()
@@ -86,8 +96,12 @@ class Stream(Output):
 
     async def append(self, batch: Batch) -> None:
         await self._meet_reader()
+        if behind := self.behind:
+            await self.insist(lambda: behind.prepare(batch))
         for piece in batch.pieces(0):
             await self._write_all(piece)
+        if self.behind:
+            self.behind.took(batch)
 
     async def _meet_reader(self) -> None:
         """A named pipe can be opened once somebody reads it."""

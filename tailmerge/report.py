@@ -274,10 +274,6 @@ def cannot_print(error: OSError) -> OutputError:
     return OutputError(f"standard output: {explain(error)}")
 
 
-def state_needs_file(name: str) -> UsageProblem:
-    return UsageProblem(f"{show(name)}: is no regular file; --state needs an output file")
-
-
 def still_owes(name: str, reason: str) -> OutputOwes:
     return OutputOwes(f"{show(name)}: {reason}; not all that was read is written")
 

@@ -17,6 +17,7 @@ from tailmerge.match import Seen, match
 from tailmerge.position import Position
 from tailmerge.recovery import edges_fit
 from tailmerge.report import others_state, show
+from tailmerge.resend import STANDARD_OUTPUT
 from tailmerge.rotation import age_order
 from tailmerge.state import Entry, State
 from tailmerge.system import System, identity, is_regular
@@ -68,7 +69,10 @@ def describe(state_path: str, output_path: str | None, system: System) -> str:
         for file in _find_standing(name, entries, folders, system):
             size = GONE if file.size is None else str(file.size)
             rows.append((show(file.path), str(file.offset), size, str(file.behind)))
-    rows.append((f"output {show(output)}", "", _output_size(output, system), ""))
+    if output == STANDARD_OUTPUT:
+        rows.append(("standard output", "", "", ""))
+    else:
+        rows.append((f"output {show(output)}", "", _output_size(output, system), ""))
     return "".join(_lay_out(rows))
 
 

@@ -211,6 +211,9 @@ class WriteThread(Lane):
         self.output = output
         if self._ledger:
             self._ledger.open(output, self._overwrite, self.system, self._report, fsync=self._fsync)
+            if self._ledger.owed:
+                await output.append(self._ledger.owed)
+                self._ledger.begin()
         elif self._overwrite and isinstance(output, NamedFile):
             try:
                 output.empty()

@@ -121,7 +121,6 @@ MISUSES = {
     "quiet and verbose": (["-q", "-v", "a.log"], "-q and -v"),
     "a state and none": (["--state", "s", "--no-state", "-o", "m", "a.log"], "--no-state"),
     "a state without a name": (["--state", "", "-o", "m", "a.log"], "--state"),
-    "a state for standard output": (["--state", "s", "a.log"], "--state needs an output file"),
     "a status of nothing": (["--status"], "--status needs"),
     "a status without a state": (["--status", "--no-state", "-o", "m"], "--no-state"),
     "a status and a new start": (["--status", "--overwrite", "-o", "m"], "--overwrite"),
@@ -287,14 +286,6 @@ def test_a_device_has_no_state(place: Place):
     done = place.run("--once", "a.log", "-o", "/dev/null")
     assert (done.code, done.err) == (0, "")
     assert not os.path.exists("/dev/null.tailmerge")
-
-
-def test_a_named_pipe_takes_no_state(place: Place):
-    place.write("a.log", b"a\n")
-    os.mkfifo(place / "pipe")
-    done = place.run("--once", "a.log", "-o", "pipe", "--state", "s")
-    assert (done.code, done.err.count("\n")) == (2, 1), done.err
-    assert "--state needs an output file" in done.err
 
 
 def test_lines_are_counted_at_the_very_first_run_only(place: Place):

@@ -35,6 +35,10 @@ def test_a_kill_at_any_operation_costs_and_doubles_nothing(scenario: str) -> Non
     assert {"ABSENT", "SETTLED", "FINISH"} <= set(verdicts)
 
 
+def test_a_kill_costs_nothing_on_its_way_to_standard_output() -> None:
+    kill_everywhere("streamed", "nothing")
+
+
 @pytest.mark.parametrize("foreign", ["foreign", "torn-foreign"])
 @pytest.mark.parametrize("scenario", ["resumed", "rotated", "long_line"])
 def test_what_others_append_after_a_kill_costs_nothing_and_stays(
