@@ -7,7 +7,9 @@ the format has it.
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
+from tailmerge.civil import SECOND
 from tailmerge.grammar import CLOCK, Shape
 from tailmerge.layout import Layout
 
@@ -37,6 +39,19 @@ def make_layout(fields: bytes) -> Layout | None:
         pattern = _skip(time) + rb"(?P<head>" + TIME + rb")" + FRACTION + tail
     shape = Shape("W3C extended log", pattern, utc=True)
     return Layout(shape, re.compile(pattern), is_anchored=True)
+
+
+def find_date(text: bytes) -> int | None:
+    """Return the time that `#Date` says, in ns since the epoch; None for none."""
+    found = re.match(rb"(\d{4})[-/](\d\d)[-/](\d\d)[ T](\d\d):(\d\d)(?::(\d\d))?", text)
+    if found is None:
+        return None
+    try:
+        year, month, day, hour, minute, second = (int(part or 0) for part in found.groups())
+        begun = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        return None
+    return int(begun.timestamp()) * SECOND
 
 
 def _skip(count: int) -> bytes:

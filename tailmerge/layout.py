@@ -35,7 +35,8 @@ class Layout:
     Where `is_fixed`, lines have it at these columns, counted from the line's beginning
     or, where there is a `lead`, from behind its first occurrence: from `start` to `cut` the
     text that names the second, with the sign before the fraction; to `stop` the fraction's
-    digits; to `end` the `tail`, the same in all of these lines.
+    digits; to `end` the `tail`, the same in all of these lines. Where `is_flexible` the
+    fraction has as many digits as it happens to need.
     """
 
     def __init__(
@@ -56,8 +57,11 @@ class Layout:
         self.inside = 0
         """Where an object's first field begins: from there to the lead no other one opens."""
         self.is_fixed = False
+        self.is_flexible = False
         self.start = self.cut = self.stop = self.end = 0
         self.tail = b""
+        self.starts: list[int] = []
+        """Other columns than `start` (the first of them) at which the same was seen."""
         self.is_halved = False
         """The tail has AM or PM."""
         self.has_zone = False
@@ -66,6 +70,8 @@ class Layout:
         """What one unit of the fraction is, in ns; 0 where there is no fraction."""
         self.seconds: dict[bytes, int] = {}
         """From the text between `start` and `cut` to ns."""
+        self.ends: dict[bytes, int] = {}
+        """From the text between `cut` and `end` to ns, where the fraction is short."""
         self.moves = 0
         """How often the columns have changed."""
         self._pattern = pattern
@@ -124,41 +130,76 @@ class Layout:
         """Take the columns from a line, and keep its second for the lines like it."""
         if self.moves >= MOVES or self.shape.count:
             return
-        start, cut, stop, end, scale = _find_columns(found)
+        columns = _find_columns(found)
+        if raw is not None:
+            text = line[columns[0] : columns[2]]
+            moved = raw.find(text) - columns[0]
+            if moved < -columns[0] or not raw.startswith(found["tail"], columns[2] + moved):
+                self.moves = MOVES  # control sequences within the time
+                return
+            columns, line = tuple(column + moved for column in columns), raw
         if self.opening is not None:
             self.inside = line.index(b"{") + 1
-        if raw is not None:
-            moved = raw.find(line[start:end]) - start
-            if moved < -start:  # control sequences within the time
-                self.moves = MOVES
-                return
-            start, cut, stop, end, line = start + moved, cut + moved, stop + moved, end + moved, raw
         origin = line.find(self.lead) + len(self.lead) if self.lead else 0
-        columns = (start - origin, cut - origin, stop - origin, end - origin)
-        if (*columns, line[stop:end]) != (self.start, self.cut, self.stop, self.end, self.tail):
-            self.moves += self.is_fixed
-            self.is_fixed = self.moves < MOVES
-            self.start, self.cut, self.stop, self.end = columns
-            self.tail, self.scale = line[stop:end], scale
-            groups = found.groupdict()
-            self.has_zone = bool(groups.get("z") or groups.get("E"))
-            self.is_halved = bool(groups.get("p"))
+        start, cut, stop, end = (column - origin for column in columns)
+        tail = line[columns[2] : columns[3]]
+        shift = start - self.start
+        if len(self.seconds) >= KEPT:
             self.seconds.clear()
-        elif len(self.seconds) >= KEPT:
-            self.seconds.clear()
-        self.seconds[line[start:cut]] = base
+        if not self.is_fixed or (cut - shift, tail) != (self.cut, self.tail):
+            self._settle(found, (start, cut, stop, end), tail)
+        elif stop - shift != self.stop and not self.is_flexible:
+            self.is_flexible = cut < stop and self.cut < self.stop and tail.strip() != b""
+            self._settle(found, (start, cut, stop, end), tail)
+        elif start not in self.starts:
+            if len(self.starts) == MOVES:
+                self._settle(found, (start, cut, stop, end), tail)
+            self.starts.append(start)
+        self.seconds[line[columns[0] : columns[1]]] = base
+
+    def read_elsewhere(self, line: bytes) -> int | None:
+        """Return the time in ns where it stands at another column that was seen before."""
+        width, digits = self.cut - self.start, self.stop - self.cut
+        for start in self.starts[1:]:
+            base = self.seconds.get(line[start : start + width])
+            if base is None:
+                continue
+            cut = start + width
+            fraction = line[cut : cut + digits]
+            if line.startswith(self.tail, cut + digits) and (not digits or fraction.isdigit()):
+                return base + int(fraction or b"0") * self.scale
+        return None
+
+    def _settle(self, found: Match[bytes], columns: tuple[int, int, int, int], tail: bytes) -> None:
+        """The columns are these from now on."""
+        self.moves += self.is_fixed
+        self.is_fixed = self.moves < MOVES
+        self.start, self.cut, self.stop, self.end = columns
+        self.tail, self.starts = tail, [self.start]
+        groups = found.groupdict()
+        self.has_zone = bool(groups.get("z") or groups.get("E"))
+        self.is_halved = bool(groups.get("p"))
+        self.seconds.clear()
+        width = self.stop - self.cut
+        self.scale = SCALES[width] if width else 0
+        if not width:
+            self.ends = {self.tail: 0}
+        elif width <= 3 and self.is_fixed:
+            counted = range(10**width)
+            self.ends = {b"%0*d%s" % (width, n, self.tail): n * self.scale for n in counted}
+        else:
+            self.ends = {}
 
 
-def _find_columns(found: Match[bytes]) -> tuple[int, int, int, int, int]:
-    """The columns of a match, and the scale of its fraction."""
+def _find_columns(found: Match[bytes]) -> tuple[int, ...]:
+    """The columns of a match: start, cut, stop and end."""
     start, cut = found.span("head")
     fraction = found["frac"]
     stop = cut
     if fraction:
         stop = found.end("frac")
         cut += not fraction[:1].isdigit()
-    end = max(found.end("tail"), stop)
-    return start, cut, stop, max(end, stop + 1), SCALES[stop - cut] if fraction else 0
+    return start, cut, stop, max(found.end("tail"), stop + 1)
 
 
 def read_fraction(text: bytes | None, count: int = 0) -> int:

@@ -201,7 +201,18 @@ def find_anywhere(line: bytes, grammar: Grammar) -> Found | None:
     if best is None:
         return None
     start, shape, match = best
-    lead = line[start - 1 : start] if start and line[start - 1 : start] in b"[(=|\"'" else b""
+    lead = _find_lead(line, start)
     pattern = compile_shape(shape, re.escape(lead))
     layout = Layout(shape, pattern, is_anchored=False, lead=lead, limit=NEAR)
     return Found(shape, match, layout, False)
+
+
+def _find_lead(line: bytes, start: int) -> bytes:
+    """The few bytes before a time that are nowhere before them; empty without brackets."""
+    if line[start - 1 : start] not in (b"[", b"(", b"=", b"|", b'"', b"'"):
+        return b""
+    for length in (1, 2, 3):
+        lead = line[max(0, start - length) : start]
+        if line.find(lead) + len(lead) == start and not lead[:1].isalnum():
+            return lead
+    return line[start - 1 : start]

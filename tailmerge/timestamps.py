@@ -11,14 +11,13 @@ of its message.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 
 from tailmerge import fields, recognise
 from tailmerge.civil import SECOND, Calendar
 from tailmerge.grammar import ANSI, RELATIVE
-from tailmerge.layout import Layout, choose_order, compile_shape
+from tailmerge.layout import SCALES, Layout, choose_order, compile_shape
 from tailmerge.recognise import NEAR, Found
 from tailmerge.timeformat import check_time_format, make_shape
 
@@ -28,8 +27,6 @@ REMEMBERED = 12
 """Formats of one file that are kept in mind."""
 AHEAD = 200
 """Lines that are looked at to tell days from months."""
-TIMELIKE = re.compile(rb"\d[:.]\d\d|\d{6}|[0-9a-f]{24}")
-"""What any time has in it."""
 ZEROS = bytes(48 if 48 <= code < 58 else code for code in range(256))
 """All digits become 0: lines of one layout become equal."""
 
@@ -63,6 +60,7 @@ class Clock:
         self._has_start = False
         self._is_relative = False
         self._is_even = True
+        self._fields = b""
         self._is_given = time_format is not None
         if time_format is not None:
             shape = make_shape(time_format)
@@ -133,8 +131,10 @@ class Clock:
             layout = self._current
             if layout is None or not layout.is_fixed:
                 self._read_next(rest, times)
-            elif layout.lead:
+            elif layout.lead or layout.is_flexible:
                 self._read_behind(layout, rest, times)
+            elif layout.ends:
+                self._read_short(layout, rest, times)
             else:
                 self._read_columns(layout, rest, times)
         self._block = ()
@@ -146,19 +146,35 @@ class Clock:
             if self._current is not None and self._current.is_fixed:
                 return
 
+    def _read_short(self, layout: Layout, rest: Iterator[bytes], times: list[int | None]) -> None:
+        """Read lines at the same columns whose fraction has at most three digits."""
+        start, cut, end, moves = layout.start, layout.cut, layout.end, layout.moves
+        known, ends, append = layout.seconds.get, layout.ends.get, times.append
+        last = self._calendar.last
+        for line in rest:
+            base = known(line[start:cut])
+            if base is not None:
+                more = ends(line[cut:end])
+                if more is not None:
+                    last = base + more
+                    append(last)
+                    continue
+            self._calendar.last = last
+            append(self._read(line))
+            last = self._calendar.last
+            if self._current is not layout or layout.moves != moves:
+                break
+        self._calendar.last = last
+
     def _read_columns(self, layout: Layout, rest: Iterator[bytes], times: list[int | None]) -> None:
-        """Read lines that have their time at the same columns, while the layout holds."""
+        """Read lines at the same columns."""
         start, cut, stop, end = layout.start, layout.cut, layout.stop, layout.end
-        tail, scale, known, moves = layout.tail, layout.scale, layout.seconds.get, layout.moves
-        append = times.append
+        tail, scale, moves = layout.tail, layout.scale, layout.moves
+        known, append = layout.seconds.get, times.append
         last = self._calendar.last
         for line in rest:
             base = known(line[start:cut])
             if base is not None and line[stop:end] == tail:
-                if not scale:
-                    last = base
-                    append(base)
-                    continue
                 digits = line[cut:stop]
                 if digits.isdigit():
                     last = base + int(digits) * scale
@@ -172,24 +188,26 @@ class Clock:
         self._calendar.last = last
 
     def _read_behind(self, layout: Layout, rest: Iterator[bytes], times: list[int | None]) -> None:
-        """Read lines that have their time behind the same bytes, while the layout holds."""
-        start, cut, stop, end = layout.start, layout.cut, layout.stop, layout.end
-        tail, scale, known, moves = layout.tail, layout.scale, layout.seconds.get, layout.moves
-        lead, inside = layout.lead, layout.inside
-        append = times.append
+        """Read lines behind the same bytes, or with fractions of any width."""
+        start, cut, moves = layout.start, layout.cut, layout.moves
+        behind = len(layout.tail)
+        lead, length, inside = layout.lead, len(layout.lead), layout.inside
+        known, tail, scale, append = layout.seconds.get, layout.tail, layout.scale, times.append
         last = self._calendar.last
         for line in rest:
             place = line.find(lead)
-            origin = place + len(lead)
-            base = known(line[origin + start : origin + cut])
-            if (
-                base is not None
-                and line[origin + stop : origin + end] == tail
-                and (not inside or line.find(b"{", inside, place) < 0)
-            ):
-                digits = line[origin + cut : origin + stop]
-                if not scale or digits.isdigit():
-                    last = base + int(digits) * scale if scale else base
+            first = place + length + start
+            mid = place + length + cut
+            base = known(line[first:mid])
+            if base is not None and not (inside and _is_inner(line, inside, place)):
+                if not scale and line[mid : mid + behind] == tail:
+                    last = base
+                    append(base)
+                    continue
+                stop = line.find(tail, mid, mid + 9 + behind)
+                digits = line[mid:stop]
+                if scale and stop > 0 and digits.isdigit():
+                    last = base + int(digits) * SCALES[stop - mid]
                     append(last)
                     continue
             self._calendar.last = last
@@ -202,6 +220,15 @@ class Clock:
     def _read(self, line: bytes) -> int | None:
         """Read one line by the formats seen so far, or by a new one."""
         if line[:1] == b"#" and not self._is_given and self._read_directive(line):
+            return None
+        current = self._current
+        if current is not None and len(current.starts) > 1:
+            found = current.read_elsewhere(line)
+            if found is not None:
+                return self._take(current, found)
+        digits = line.translate(ZEROS)
+        if not (self._is_given or b"0:00" in digits or b"000000" in digits or b"0.00" in digits):
+            self._is_even = False
             return None
         raw = None
         if b"\x1b" in line[:NEAR]:
@@ -231,7 +258,7 @@ class Clock:
         return found
 
     def _recognise(self, line: bytes) -> Found | None:
-        if not TIMELIKE.search(line) or (self._layouts and line[:1] in (b" ", b"\t")):
+        if self._layouts and line[:1] in (b" ", b"\t"):
             return None
         if RELATIVE.match(line):
             self._is_relative = True
@@ -268,16 +295,16 @@ class Clock:
         directive = fields.DIRECTIVE.match(line)
         if directive is None:
             return False
-        if directive[1] == b"Fields":
+        if directive[1] == b"Fields" and directive[2] != self._fields:
+            self._fields = directive[2]
             layout = fields.make_layout(directive[2])
             self._layouts = [] if layout is None else [layout]
             self._has_start = layout is not None
             self._current = layout
             self._is_even = False
         elif directive[1] == b"Date":
-            clock = Clock(utc=True)
-            instant = clock.find_time(directive[2])
-            self._calendar.last = instant if instant is not None else self._calendar.last
+            begun = fields.find_date(directive[2])
+            self._calendar.last = self._calendar.last if begun is None else begun
         return True
 
     def _find_zone(self) -> Hashable | None:
@@ -290,6 +317,12 @@ class Clock:
         if not self._calendar.has_steady_zone((self._calendar.reference, last)):
             return None
         return "utc" if self._utc else time.timezone
+
+
+def _is_inner(line: bytes, begin: int, end: int) -> bool:
+    """Whether what begins at `end` is in an object within the object."""
+    opened = line.count(b"{", begin, end)
+    return bool(opened) and opened != line.count(b"}", begin, end)
 
 
 def format_rfc3339(ns: int, *, utc: bool) -> str:
