@@ -68,6 +68,8 @@ class Shape:
     """`frac` is a number of ns in this base, not the digits of a fraction; 0 where it is."""
     order: str = ""
     """Which of the groups A, B, C is which, where the shape leaves it open: `mdy`."""
+    strptime: str = ""
+    """The format by which strptime finds the date, where the groups do not say it."""
     utc: bool = False
     """A time without a zone is UTC, whatever the user's zone is."""
 

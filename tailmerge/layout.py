@@ -74,6 +74,8 @@ class Layout:
         """From the text between `cut` and `end` to ns, where the fraction is short."""
         self.moves = 0
         """How often the columns have changed."""
+        self.reach = limit
+        """A time that begins farther on does not count."""
         self._pattern = pattern
         self._find = pattern.match if is_anchored else pattern.search
         self._limit = limit
@@ -100,7 +102,7 @@ class Layout:
         `raw` is the line with its control sequences, where `line` is without them.
         """
         found = self.find(line)
-        if found is None:
+        if found is None or found.start("head") > self.reach:
             return None
         head, fraction, tail = found.group("head", "frac", "tail")
         base = self._known.get((head, tail))
@@ -225,6 +227,12 @@ def read_second(found: Match[bytes], shape: Shape, calendar: Calendar) -> int:
     if groups.get("T"):
         calendar.is_certain = True
         return int(groups["T"], 16) - TAI
+    if shape.strptime:
+        text = (found["head"] + found["tail"]).decode("utf-8", "replace")
+        day = datetime.strptime(" ".join(text.split()), shape.strptime)
+        zone = groups.get("z") or b""
+        moment = Moment(day.year, day.month, day.day, _read_clock(groups), zone)
+        return calendar.find_instant(moment)
     return calendar.find_instant(read_moment(groups, shape))
 
 

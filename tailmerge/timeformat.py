@@ -26,9 +26,12 @@ DIRECTIVES = {
     "s": rb"(?P<E>\d{1,11})",
     "f": rb"(?P<frac>\d{1,9})",
     "a": WEEKDAY.removesuffix(rb"[,.]? {1,2})") + rb")",
-    "n": rb"\s+",
-    "t": rb"\s+",
-    "%": rb"%",
+    "G": rb"\d{4}",
+    "V": rb"(?:5[0-3]|[0-4]\d|\d)",
+    "u": rb"[1-7]",
+    "U": rb"(?:5[0-3]|[0-4]\d|\d)",
+    "W": rb"(?:5[0-3]|[0-4]\d|\d)",
+    "w": rb"[0-6]",
 }
 """What each directive looks like; the rest are made of these."""
 SAME = {"e": "d", "I": "H", "k": "H", "l": "H", "B": "b", "h": "b", "A": "a", "N": "f", "L": "f"}
@@ -43,6 +46,10 @@ TOGETHER = {
     "X": "%H:%M:%S",
 }
 """Directives for several; those of the locale as they are in C."""
+
+
+WEEKS = {"G", "V", "u", "U", "W", "w"}
+"""Dates by the week: strptime itself reads these."""
 
 
 def check_time_format(text: str) -> None:
@@ -79,7 +86,20 @@ def make_shape(text: str) -> Shape:
         before + rb"(?P<head>" + head + rb")" + (fraction or rb"(?P<frac>(?!))?")
         + rb"(?P<tail>" + tail + rb")(?!\d)"
     )  # fmt: skip
-    return Shape(text, pattern, is_ordered=False)
+    return Shape(text, pattern, strptime=_find_strptime(pieces) if WEEKS & set(used) else "")
+
+
+def _find_strptime(pieces: list[tuple[str, bytes]]) -> str:
+    """The format for strptime, of the head and the tail without the fraction."""
+    is_halved = any(name == "p" for name, _ in pieces)
+    parts = []
+    for name, literal in pieces:
+        if name:
+            parts.append("" if name == "f" else "%I" if is_halved and name == "H" else "%" + name)
+        else:
+            text = " " if literal == rb"\s+" else re.sub(rb"\\(.)", rb"\1", literal).decode()
+            parts.append(text.replace("%", "%%"))
+    return "".join(parts)
 
 
 def _split(text: str) -> list[tuple[str, bytes]]:
@@ -117,9 +137,16 @@ def _check_use(text: str, used: list[str]) -> None:
         raise ValueError(f"{text!r} has two zones, %z and %Z")
     if "s" in used:
         return
-    if "H" not in used and not {"d", "j"} & set(used):
+    dated = {"d", "j", "V", "U", "W"} & set(used)
+    if "H" not in used and not dated:
         raise ValueError(f"{text!r} names neither a day nor a time, for example %d/%m/%Y %H:%M:%S")
     if "d" in used and not {"m", "b"} & set(used):
         raise ValueError(f"{text!r} has a day without a month; add %m or %b")
+    if "H" not in used and {"M", "S"} & set(used):
+        raise ValueError(f"{text!r} has a time without an hour; add %H")
+    if "H" in used and {"Y", "m", "b"} & set(used) and not dated:
+        raise ValueError(f"{text!r} has a month or a year without a day; add %d")
+    if "p" not in used and re.search(r"%[-_0^#]?[Il]", text.replace("%%", "")):
+        raise ValueError(f"{text!r} has %I without %p; use %H")
     if "p" in used and "H" not in used:
         raise ValueError(f"{text!r} has %p without an hour; add %I")

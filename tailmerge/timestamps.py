@@ -27,6 +27,8 @@ REMEMBERED = 12
 """Formats of one file that are kept in mind."""
 AHEAD = 200
 """Lines that are looked at to tell days from months."""
+SLACK = 24
+"""Bytes by which a time of the user's format may begin later than the first one did."""
 ZEROS = bytes(48 if 48 <= code < 58 else code for code in range(256))
 """All digits become 0: lines of one layout become equal."""
 
@@ -59,6 +61,7 @@ class Clock:
         self._block: Sequence[bytes] = ()
         self._has_start = False
         self._is_relative = False
+        self._is_indented = False
         self._is_even = True
         self._fields = b""
         self._is_given = time_format is not None
@@ -230,20 +233,35 @@ class Clock:
         if not (self._is_given or b"0:00" in digits or b"000000" in digits or b"0.00" in digits):
             self._is_even = False
             return None
+        if line[:1] in (b" ", b"\t") and not self._is_indented and self._current is not None:
+            self._is_even = False
+            return None
         raw = None
         if b"\x1b" in line[:NEAR]:
             raw, line = line, ANSI.sub(b"", line[: 4 * NEAR])
         for layout in self._layouts:
             found = layout.read(line, self._calendar, raw)
             if found is not None:
+                if self._current is None:
+                    self._begin(layout, line)
                 return self._take(layout, found)
         if not self._is_given and (new := self._recognise(line)) is not None:
             layout = self._settle(new)
             found = layout.read(line, self._calendar, raw)
             if found is not None:
+                if self._current is None:
+                    self._begin(layout, line)
                 return self._take(layout, found)
         self._is_even = False
         return None
+
+    def _begin(self, layout: Layout, line: bytes) -> None:
+        """The first time of the file says how far on those of other lines may begin."""
+        self._is_indented = line[:1] in (b" ", b"\t")
+        if self._is_given:
+            match = layout.find(line)
+            assert match is not None
+            layout.reach = match.start("head") + SLACK
 
     def _take(self, layout: Layout, found: int) -> int:
         """The layout is tried first from now on, among those of its kind."""
@@ -258,8 +276,6 @@ class Clock:
         return found
 
     def _recognise(self, line: bytes) -> Found | None:
-        if self._layouts and line[:1] in (b" ", b"\t"):
-            return None
         if RELATIVE.match(line):
             self._is_relative = True
             return None

@@ -7,6 +7,7 @@ import builtins
 import io
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from blockbuster import BlockBuster
 from blockbuster.blockbuster import BlockBusterFunction
 from helpers import LaneLoop
+from zones import SetZone
 
 import tailmerge
 from tailmerge.lane import Lane
@@ -82,3 +84,16 @@ def _nothing_blocks_the_main_loop(guard: BlockBuster) -> Iterator[None]:
 def _in_a_folder_of_its_own(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Relative names in a test are files of that test."""
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def set_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[SetZone]:
+    """The local zone is what a test says; afterwards it is what it was."""
+
+    def set_it(name: str) -> None:
+        monkeypatch.setenv("TZ", name)
+        time.tzset()
+
+    yield set_it
+    monkeypatch.undo()
+    time.tzset()

@@ -7,42 +7,18 @@ compared with another parser where it is set.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
+from zones import SECOND, SetZone, clock
 
-from tailmerge.timestamps import Clock
-
-SECOND = 1_000_000_000
 INSTANT = int(datetime(2026, 11, 23, 13, 42, 1, tzinfo=UTC).timestamp()) * SECOND
-NOW = INSTANT / SECOND + 3600
 MS, US, NS = 123_000_000, 123_456_000, 123_456_789
-
-SetZone = Callable[[str], None]
-
-
-@pytest.fixture
-def set_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[SetZone]:
-    """The local zone is what a test says; afterwards it is what it was."""
-
-    def set_it(name: str) -> None:
-        monkeypatch.setenv("TZ", name)
-        time.tzset()
-
-    yield set_it
-    monkeypatch.undo()
-    time.tzset()
 
 
 @pytest.fixture(autouse=True)
 def _greenwich(set_zone: SetZone) -> None:
     set_zone("UTC")
-
-
-def clock(**settings: object) -> Clock:
-    return Clock(**{"now": lambda: NOW, **settings})  # type: ignore[arg-type]
 
 
 FORMATS: list[tuple[str, str, int]] = [
