@@ -106,11 +106,11 @@ def make_shapes(names: frozenset[str]) -> tuple[Shape, ...]:
     word = zone_pattern(names)
     zone = rb"(?: ?(?P<z>" + word + rb"))?"
     half_zone = rb"(?:" + HALF + rb")?" + zone
-    between = rb"(?:[T_]|[ \t]{1,2}|, | at |\"? time=\"?|[-:](?=\d\d[.:]\d\d[.:]\d\d))"
+    between = rb"(?:[T_]|[ \t]{1,2}|, | at |\"? time=\"?|\] ?\[|[-:](?=\d\d[.:]\d\d[.:]\d\d))"
     year_first = YEAR + rb"(?P<s1>[-/.])" + MONTH + rb"(?P=s1)" + DAY
     open_order = rb"(?P<A>\d{1,2})(?P<s1>[-/.])(?P<B>\d{1,2})(?P=s1)" + YEAR
     short_year = rb"(?P<A>\d\d)(?P<s1>[-/.])(?P<B>\d\d)(?P=s1)(?P<C>\d\d)"
-    named = DAY + rb"(?P<s1>[-/ ])" + WORD + rb"(?P=s1)(?:" + YEAR + rb"|" + YY + rb"(?!\d))"
+    named = DAY + rb"(?P<s1>[-/ ]?)" + WORD + rb"(?P=s1)(?:" + YEAR + rb"|" + YY + rb"(?!\d))"
     year = rb"(?:,? " + YEAR + rb"(?:,| -| at)?)"
     month_first = WORD + rb" {1,2}" + DAY
     return (
@@ -128,6 +128,15 @@ def make_shapes(names: frozenset[str]) -> tuple[Shape, ...]:
                half_zone),
         _shape("month's name, day, year", WEEKDAY + rb"?" + month_first + year + rb" " + CLOCK,
                half_zone),
+        _shape("month's name, day, year, joined",
+               WORD + rb"(?P<s1>[-/])" + DAY + rb"(?P=s1)" + YEAR + rb"(?: |:|, )" + CLOCK,
+               half_zone),
+        _shape("year, month's name, day",
+               YEAR + rb"(?P<s1>[-/ ])" + WORD + rb"(?P=s1)" + DAY + rb"(?:[ T]|, )" + CLOCK,
+               half_zone),
+        _shape("year, day of the year", YEAR + rb"-?(?P<j>[0-3]\d\d)[T ]" + CLOCK, zone),
+        _shape("Chinese and Japanese dates",
+               YEAR + rb"\xe5\xb9\xb4" + MONTH + rb"\xe6\x9c\x88" + DAY + rb"\xe6\x97\xa5 ?" + CLOCK, zone),
         _shape("ctime", WEEKDAY + rb"?" + month_first + rb" " + CLOCK,
                rb"(?: (?P<p>[AaPp][Mm]))?(?: (?P<z>" + word + rb"|[A-Z]{3,5}))? " + YEAR
                + rb"(?: (?P<z2>" + word + rb"))?"),
@@ -142,7 +151,7 @@ def make_shapes(names: frozenset[str]) -> tuple[Shape, ...]:
         _shape("year of two digits", short_year + rb"(?:[T:-]| {1,2}|, )" + CLOCK, half_zone),
         _shape("glog and klog", rb"[IWEFDV](?:" + YEAR + rb"|" + YY + rb")?" + MM + DD + rb" "
                + CLOCK, is_short=True),
-        _shape("month and day as numbers", MM + rb"[-/]" + DD + rb" {1,2}" + CLOCK, zone,
+        _shape("month and day as numbers", MM + rb"[-/.]" + DD + rb"(?: {1,2}|-)" + CLOCK, zone,
                is_vague=True),
         _shape("yymmdd", YY + MM + DD + rb" {1,2}(?:" + CLOCK_BARE + rb"|" + _again(CLOCK) + rb")",
                is_vague=True),
@@ -171,7 +180,7 @@ MARK = (
     rb"|(?i:trace|debug|verbose|info(?:rmation)?|notice|warn(?:ing)?|err(?:or)?|crit(?:ical)?"
     rb"|alert|emerg|fatal|severe|panic|fine[rs]?t?|config|log|audit)\b[\]:,|-]?"
     rb"|\d{1,10}[:,;|]?(?:[A-Z]\b)?"  # a count, a process, redis' role
-    rb"|[A-Z][,:|]?(?=[ \[])"
+    rb"|\[?[A-Z][,:|]?(?=[ \[])"
     rb"|(?i:date|time|timestamp|ts)(?:[:=]| [:=] )"
     rb"|=[A-Z ]{3,30}=+"  # Erlang
     rb"|(?:node=\S{1,60} )?type=\S{1,40} msg=audit\("

@@ -19,7 +19,13 @@ KEPT = 5_000
 """Seconds (or fractions) that a layout keeps in mind before it begins anew."""
 MOVES = 8
 """How often the place of the time may change before it counts as one that has none."""
+STEADY = 32
+"""Lines (with another second each) after which earlier changes are forgiven."""
+RETRY = 5_000
+"""Lines after which a place is looked for again."""
 
+ZEROS = bytes(48 if 48 <= code < 58 else code for code in range(256))
+"""All digits become 0: lines of one layout become equal."""
 SCALES: tuple[int, ...] = tuple(10 ** (9 - width) for width in range(10))
 TAI = 2**62 + 10
 """What TAI64 labels are ahead of the epoch; later leap seconds are not taken off."""
@@ -62,6 +68,10 @@ class Layout:
         self.tail = b""
         self.starts: list[int] = []
         """Other columns than `start` (the first of them) at which the same was seen."""
+        self.template = b""
+        """The text that names the second, with 0 for all digits."""
+        self.is_uniform = True
+        """It has been the same for all lines."""
         self.is_halved = False
         """The tail has AM or PM."""
         self.has_zone = False
@@ -74,6 +84,8 @@ class Layout:
         """From the text between `cut` and `end` to ns, where the fraction is short."""
         self.moves = 0
         """How often the columns have changed."""
+        self._restless = 0
+        self._steady = 0
         self.reach = limit
         """A time that begins farther on does not count."""
         self._pattern = pattern
@@ -130,14 +142,14 @@ class Layout:
 
     def _learn(self, found: Match[bytes], line: bytes, raw: bytes | None, base: int) -> None:
         """Take the columns from a line, and keep its second for the lines like it."""
-        if self.moves >= MOVES or self.shape.count:
+        if self.shape.count or not self._may_settle():
             return
         columns = _find_columns(found)
         if raw is not None:
             text = line[columns[0] : columns[2]]
             moved = raw.find(text) - columns[0]
             if moved < -columns[0] or not raw.startswith(found["tail"], columns[2] + moved):
-                self.moves = MOVES  # control sequences within the time
+                self._restless = MOVES  # control sequences within the time
                 return
             columns, line = tuple(column + moved for column in columns), raw
         if self.opening is not None:
@@ -148,6 +160,9 @@ class Layout:
         shift = start - self.start
         if len(self.seconds) >= KEPT:
             self.seconds.clear()
+        template = line[columns[0] : columns[1]].translate(ZEROS)
+        self.is_uniform = self.is_uniform and template == (self.template or template)
+        self.template = template
         if not self.is_fixed or (cut - shift, tail) != (self.cut, self.tail):
             self._settle(found, (start, cut, stop, end), tail)
         elif stop - shift != self.stop and not self.is_flexible:
@@ -158,6 +173,16 @@ class Layout:
                 self._settle(found, (start, cut, stop, end), tail)
             self.starts.append(start)
         self.seconds[line[columns[0] : columns[1]]] = base
+
+    def _may_settle(self) -> bool:
+        """Whether columns are worth it: not where they change all the time.
+
+        They were worth it after lines without a change; else it is tried again later.
+        """
+        self._steady += 1
+        if self._steady >= (STEADY if self.is_fixed else RETRY):
+            self._restless = self._steady = 0
+        return self._restless < MOVES
 
     def read_elsewhere(self, line: bytes) -> int | None:
         """Return the time in ns where it stands at another column that was seen before."""
@@ -175,7 +200,9 @@ class Layout:
     def _settle(self, found: Match[bytes], columns: tuple[int, int, int, int], tail: bytes) -> None:
         """The columns are these from now on."""
         self.moves += self.is_fixed
-        self.is_fixed = self.moves < MOVES
+        self._restless += self.is_fixed
+        self._steady = 0
+        self.is_fixed = self._restless < MOVES
         self.start, self.cut, self.stop, self.end = columns
         self.tail, self.starts = tail, [self.start]
         groups = found.groupdict()

@@ -11,9 +11,11 @@ from __future__ import annotations
 import functools
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from re import Match, Pattern
 
+from tailmerge.civil import DAY
 from tailmerge.grammar import BEFORE, PREFIX, Shape, make_shapes
 from tailmerge.layout import Layout, compile_shape
 
@@ -22,16 +24,29 @@ NEAR = 220
 FAR = 64 * 1024
 """The same for a named field."""
 
+LIKE_LINES = 3
+"""Lines that must be alike before a bare number among words counts as a time."""
+YEARS = 3 * 365 * DAY
+"""Seconds within which they must be."""
 KEYS = (
     *("@timestamp", "timestamp", "time", "ts", "t", "__REALTIME_TIMESTAMP", "@t", "datetime"),
     *("date", "eventTime", "event_time", "start_time", "startTime", "timeMillis", "asctime"),
     *("time_local", "time_iso8601", "requestReceivedTimestamp", "EdgeStartTimestamp", "instant"),
-    *("created_at", "created", "timestampMillis", "logged_at", "epoch", "Timestamp", "Time"),
+    *(
+        "created_at",
+        "created",
+        "timestampMillis",
+        "logged_at",
+        "epoch",
+        "Timestamp",
+        "Time",
+        "msec",
+    ),
 )
 """The keys under which an object has its time, the more telling first."""
 LIKELY_KEY = re.compile(r"(?i).*(?:time|timestamp|date|[_.]ts|[_.]at)$")
 LOGFMT = re.compile(
-    rb"(?:^|[\s,|{])(@?(?:time|timestamp|ts|t|datetime|eventtime|date|_time|asctime)=[\"'\[]?)"
+    rb"(?:^|[\s,|{])(@?(?:time|timestamp|ts|t|datetime|eventtime|date|_time|asctime|rt|devTime|eventTime)=[\"'\[]?)"
 )
 OBJECT = re.compile(rb"(?:[\w.@/-]+ *\| *|\[[^\]\n]{1,80}\] *)?\{")
 STRUCTURED = re.compile(
@@ -87,7 +102,7 @@ def make_grammar(names: frozenset[str]) -> Grammar:
 
 def _strip_names(pattern: bytes) -> bytes:
     """The same without groups; what stands between the numbers of a date is free then."""
-    return re.sub(rb"\(\?P<\w+>", rb"(?:", pattern).replace(rb"(?P=s1)", rb"[-/. ]")
+    return re.sub(rb"\(\?P<\w+>", rb"(?:", pattern).replace(rb"(?P=s1)", rb"[-/. ]?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +122,28 @@ def find_object(line: bytes, grammar: Grammar) -> Found | None:
     if opened is None:
         return None
     for key, value in _list_candidates(line[opened.end() - 1 :]):
-        before = rb'"' + re.escape(key.encode()) + rb'"\s*:\s*(?:\{\s*"\$date"\s*:\s*)?"?'
-        if isinstance(value, dict) and "$date" not in value:
-            before = rb'"' + re.escape(key.encode()) + rb'"\s*:\s*\{\s*'
-            found = _try_value(line, (TWO_NUMBERS,), before, is_object=True)
-        else:
-            found = _try_value(line, (VALUE, *grammar.shapes), before, is_object=True)
+        found = _find_value(line, grammar, key, value)
+        if found is not None:
+            return found
+    return _try_value(line, (TWO_NUMBERS,), b"", is_object=True)
+
+
+def _find_value(line: bytes, grammar: Grammar, key: str, value: object) -> Found | None:
+    shapes = (VALUE, *grammar.shapes)
+    name = rb'"' + re.escape(key.encode("utf-8", "surrogateescape")) + rb'"\s*:\s*'
+    if not isinstance(value, dict):
+        return _try_value(line, shapes, name + rb'"?', is_object=True)
+    if any(inner in value for inner in ("$date", "timestamp", "repr")):
+        inner = rb'\{[^{}]*?"(?:\$date|timestamp|repr)"\s*:\s*"?'
+        return _try_value(line, shapes, name + inner, is_object=True)
+    found = _try_value(line, (TWO_NUMBERS,), name + rb"\{\s*", is_object=True)
+    if found is not None or key in KEYS:
+        return found
+    for inner_key, inner_value in _choose_keys(value):
+        inside = rb'"' + re.escape(inner_key.encode("utf-8", "surrogateescape")) + rb'"\s*:\s*'
+        if isinstance(inner_value, dict):
+            inside += rb'\{[^{}]*?"(?:\$date|timestamp|repr)"\s*:\s*'
+        found = _try_value(line, shapes, inside + rb'"?', is_object=False)
         if found is not None:
             return found
     return None
@@ -126,6 +157,11 @@ def _list_candidates(text: bytes) -> list[tuple[str, object]]:
         return [(key, "") for key in KEYS if b'"%s"' % key.encode() in text]
     if not isinstance(parsed, dict):
         return []
+    inner = [item for item in parsed.items() if isinstance(item[1], dict)]
+    return _choose_keys(parsed) + inner
+
+
+def _choose_keys(parsed: dict[str, object]) -> list[tuple[str, object]]:
     known = [(key, parsed[key]) for key in KEYS if key in parsed]
     return known + [item for item in parsed.items() if LIKELY_KEY.match(item[0])]
 
@@ -216,3 +252,43 @@ def _find_lead(line: bytes, start: int) -> bytes:
         if line.find(lead) + len(lead) == start and not lead[:1].isalnum():
             return lead
     return line[start - 1 : start]
+
+
+def find_number(line: bytes, block: Sequence[bytes], reference: float) -> Found | None:
+    """Seconds since the epoch in one column of many: the same column in several lines.
+
+    The column must hold likely times in each of them, and near to each other.
+    """
+    place = _find_place(line, reference)
+    if place is None:
+        return None
+    values = [_read_place(other, place[0], reference) for other in block]
+    known = [value for value in values if value is not None]
+    if len(known) < LIKE_LINES or len(known) < len(block) * 0.9:
+        return None
+    if max(known) - min(known) > YEARS:
+        return None
+    number = rb"(?P<head>(?P<E>[1-4]\d{9}))(?P<frac>\.\d{1,9})?(?P<tail>)(?!\S)"
+    shape = Shape("seconds since the epoch", rb"(?:\S+\s+){%d}" % place[0] + number)
+    pattern = re.compile(shape.pattern)
+    match = pattern.match(line)
+    if match is None:
+        return None
+    return Found(shape, match, Layout(shape, pattern, is_anchored=True, limit=NEAR), True)
+
+
+def _find_place(line: bytes, reference: float) -> tuple[int, int] | None:
+    """The first column with a likely time, and its value."""
+    for number, _ in enumerate(line[:NEAR].split()):
+        value = _read_place(line, number, reference)
+        if value is not None:
+            return number, value
+    return None
+
+
+def _read_place(line: bytes, number: int, reference: float) -> int | None:
+    words = line[:NEAR].split(None, number + 1)
+    if len(words) <= number or not re.fullmatch(rb"[1-4]\d{9}(?:\.\d{1,9})?", words[number]):
+        return None
+    value = int(words[number][:10])
+    return value if value <= reference + DAY else None

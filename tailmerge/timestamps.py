@@ -17,7 +17,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from tailmerge import fields, recognise
 from tailmerge.civil import SECOND, Calendar
 from tailmerge.grammar import ANSI, RELATIVE
-from tailmerge.layout import SCALES, Layout, choose_order, compile_shape
+from tailmerge.layout import SCALES, ZEROS, Layout, choose_order, compile_shape
 from tailmerge.recognise import NEAR, Found
 from tailmerge.timeformat import check_time_format, make_shape
 
@@ -29,8 +29,6 @@ AHEAD = 200
 """Lines that are looked at to tell days from months."""
 SLACK = 24
 """Bytes by which a time of the user's format may begin later than the first one did."""
-ZEROS = bytes(48 if 48 <= code < 58 else code for code in range(256))
-"""All digits become 0: lines of one layout become equal."""
 
 
 class Clock:
@@ -92,6 +90,7 @@ class Clock:
             not layout.shape.is_ordered
             or layout.is_halved
             or layout.moves
+            or not layout.is_uniform
             or len(self._layouts) > 1
         ):
             return None
@@ -103,8 +102,7 @@ class Clock:
         place, layout = self.raw_slice, self._current
         if place is None or layout is None:
             return None
-        sample = next(iter(layout.seconds)).translate(ZEROS)
-        return (sample, layout.stop - layout.cut, layout.tail, self._find_zone())
+        return (layout.template, layout.stop - layout.cut, layout.tail, self._find_zone())
 
     def find_raw(self, lines: list[bytes]) -> list[bytes] | None:
         """Return the raw slices of lines, None where one of them is not like the others.
@@ -116,7 +114,7 @@ class Clock:
         if place is None or layout is None or not lines:
             return None
         keys = [line[place] for line in lines]
-        sample = next(iter(layout.seconds)) + b"0" * (layout.stop - layout.cut) + layout.tail
+        sample = layout.template + b"0" * (layout.stop - layout.cut) + layout.tail
         if b"".join(keys).translate(ZEROS) != sample.translate(ZEROS) * len(keys):
             return None
         return keys
@@ -288,7 +286,10 @@ class Clock:
         )
         if found is not None or self._has_start:
             return found
-        return recognise.find_anywhere(line, grammar)
+        found = recognise.find_anywhere(line, grammar)
+        if found is None and is_first:
+            found = recognise.find_number(line, self._block[:AHEAD], self._calendar.reference)
+        return found
 
     def _settle(self, found: Found) -> Layout:
         """Decide what a new format leaves open, and forget times that were in messages."""

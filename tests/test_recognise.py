@@ -156,3 +156,15 @@ def test_columns_that_move_are_followed() -> None:
     lines = [f"{level} 2026-11-23 13:42:0{n % 10},{n:03} a" for n in range(200) for level in levels]
     expected = [f"2026-11-23T13:42:0{n % 10}.{n:03}Z" for n in range(200) for _ in levels]
     assert times(lines) == [text.replace(".000Z", "Z") for text in expected]
+
+
+def test_a_column_of_seconds_among_words_is_told_by_several_lines() -> None:
+    lines = [f"134681 node-{n} unix.hw state 107780474{n} 1 Component down" for n in range(9)]
+    assert [text and text[:17] for text in times(lines)] == ["2004-02-26T14:12:"] * 9
+    assert times(lines[:1]) == [None]
+
+
+def test_numbers_that_do_not_belong_together_are_no_column_of_seconds() -> None:
+    assert times([f"job {number} done" for number in (1077804742, 1277804742, 1477804742)]) == [
+        None
+    ] * 3  # fmt: skip

@@ -7,10 +7,18 @@ compared with another parser where it is set.
 
 from __future__ import annotations
 
+import os
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 
+import dateutil.parser
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from zones import SECOND, SetZone, clock
+
+from tailmerge.timestamps import format_rfc3339
 
 INSTANT = int(datetime(2026, 11, 23, 13, 42, 1, tzinfo=UTC).timestamp()) * SECOND
 MS, US, NS = 123_000_000, 123_456_000, 123_456_789
@@ -206,6 +214,32 @@ FORMATS: list[tuple[str, str, int]] = [
     ("coloured", "\x1b[32m2026-11-23 13:42:01\x1b[0m hello", 0),
     ("coloured level", "\x1b[34mINFO\x1b[0m[2026-11-23T13:42:01Z] hello", 0),
     ("coloured inside", "\x1b[1mNov 23\x1b[0m \x1b[2m13:42:01\x1b[0m host a: hello", 0),
+    ("boost", "2026-Nov-23 13:42:01.123 hello", MS),
+    ("cisco nexus", "2026 Nov 23 13:42:01 host %A-5-B: hello", 0),
+    ("minecraft forge", "[23Nov2026 13:42:01.123] [main/INFO] [x/]: hello", MS),
+    ("minecraft", "[2026-11-23][13:42:01] hello", 0),
+    ("tornado", "[I 261123 13:42:01 web:1] 200 GET /", 0),
+    ("jupyter", "[I 2026-11-23 13:42:01.123 ServerApp] hello", MS),
+    ("joined by hyphens", "Nov-23-2026 13:42:01 hello", 0),
+    ("day of the year", "2026-327T13:42:01Z hello", 0),
+    ("chinese", "2026年11月23日 13:42:01 hello", 0),
+    ("snort", "11/23-13:42:01.123456  [**] [1:2:3] hello", US),
+    ("proxifier", "[11.23 13:42:01] a.exe - b:443 open", 0),
+    ("CEF", "CEF:0|a|b|1|2|c|5|rt=1795441321123 src=10.0.0.1", MS),
+    ("loguru's json", '{"text":"a","record":{"a":1,"time":{"timestamp":1795441321.123}}}', MS),
+    ("google's agent", '{"m":"a","timestampSeconds":1795441321,"timestampNanos":123000000}', MS),
+    ("BGL", "- 1795441321 2026.11.23 R02 2026-11-23-13.42.01.123456 R02 RAS INFO a", 0),
+    ("openstack", "nova.log 2026-11-23 13:42:01.123 1 INFO nova.a [req-1 - -] hello", MS),
+    ("ceph", "2026-11-23 13:42:01.123456 7f8a12345700  0 hello", US),
+    ("asterisk", "[Nov 23 13:42:01] NOTICE[123]: hello", 0),
+    ("leveldb", "2026/11/23-13:42:01.123456 7f hello", US),
+    ("svlogd", "2026-11-23_13:42:01.12300 hello", MS),
+    ("date(1)", "Mon Nov 23 13:42:01 UTC 2026 hello", 0),
+    ("fix", "20261123-13:42:01.123 hello", MS),
+    ("javascript, en-US", "11/23/2026, 1:42:01 PM hello", 0),
+    ("dropwizard", "ERROR [2026-11-23 13:42:01,123] org.a.B: hello", MS),
+    ("env_logger", "[2026-11-23T13:42:01Z INFO  app] hello", 0),
+    ("go's time.String", "2026-11-23 13:42:01.123456 +0000 UTC m=+0.1 hello", US),
     ("quoted", '"2026-11-23 13:42:01"\t"a"\t"b"', 0),
     ("csv", "1,2026/11/23 13:42:01,0123456789,TRAFFIC,end", 0),
 ]  # fmt: skip
@@ -218,3 +252,220 @@ def test_the_time_of_a_format_is_recognised(line: str, fraction: int) -> None:
     expected = INSTANT + fraction
     assert clock().find_time(line.encode() + b"\n") == expected
     assert clock().find_times([line.encode() + b"\r\n"] * 3) == [expected] * 3
+
+
+WRITTEN = [
+    "%Y-%m-%dT%H:%M:%S.%fZ",
+    "%Y-%m-%d %H:%M:%S.%f INFO",
+    "%Y-%m-%d %H:%M:%S INFO",
+    "%Y/%m/%d %H:%M:%S [error]",
+    "%Y%m%dT%H%M%SZ",
+    "[%Y-%m-%d %H:%M:%S +0000]",
+    "10.0.0.1 - - [%d/%b/%Y:%H:%M:%S +0000]",
+    "%d-%b-%Y %H:%M:%S.%f INFO",
+    "1:M %d %b %Y %H:%M:%S.%f *",
+    "[%a %b %d %H:%M:%S.%f %Y] [core]",
+    "%a %b %d %H:%M:%S %Y",
+    "%b %d, %Y %I:%M:%S %p main",
+    "%a, %d %b %Y %H:%M:%S +0000",
+    "%d.%m.%Y %H:%M:%S",
+    '{"a":"b","time":"%Y-%m-%dT%H:%M:%S.%fZ"}',
+    "level=info ts=%Y-%m-%dT%H:%M:%S.%fZ msg=a",
+    "web-1  | %Y-%m-%dT%H:%M:%S.%fZ a",
+]
+
+
+@given(
+    moments=st.lists(st.datetimes(datetime(1970, 1, 1), datetime(2069, 12, 31)), min_size=1),
+    written=st.sampled_from(WRITTEN),
+)
+def test_what_was_written_is_read_again(moments: list[datetime], written: str) -> None:
+    if "%f" not in written:
+        moments = [moment.replace(microsecond=0) for moment in moments]
+    lines = [moment.strftime(written).encode() + b" message\n" for moment in moments]
+    assert clock(utc=True).find_times(lines) == [to_ns(moment) for moment in moments]
+
+
+def to_ns(moment: datetime) -> int:
+    whole = moment.replace(tzinfo=UTC, microsecond=0)
+    return int(whole.timestamp()) * SECOND + moment.microsecond * 1000
+
+
+@given(st.lists(st.binary(max_size=60), max_size=20))
+def test_no_bytes_are_too_odd(lines: list[bytes]) -> None:
+    first = b"2026-11-23 13:42:01,123 INFO a\n"
+    found = clock().find_times([first, *lines, first])
+    assert len(found) == len(lines) + 2
+    assert found[0] == found[-1] == INSTANT + MS
+
+
+# raw slices
+
+
+def test_raw_bytes_sort_where_all_lines_are_alike() -> None:
+    lines = [f"2026-11-23 13:42:0{n},{n}00 INFO a\n".encode() for n in range(10)]
+    one, other = clock(), clock()
+    one.find_times(lines)
+    other.find_times(lines[:1])
+    assert one.raw_slice == slice(0, 24)
+    assert one.raw_key == other.raw_key is not None
+    raw = other.find_raw(lines)
+    assert raw == [line[:24] for line in lines]
+    assert sorted(raw) == raw
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"  continued\n",
+        b"2026-11-23 13:42:01 INFO a\n",
+        b"2026-11-23 13:42:01.123 INFO a\n",
+        b"2026-11-23T13:42:01,123 INFO a\n",
+        b"",
+    ],
+)
+def test_a_line_that_is_different_has_no_raw_bytes_that_sort(line: bytes) -> None:
+    first = b"2026-11-23 13:42:01,123 INFO a\n"
+    one = clock()
+    one.find_time(first)
+    assert one.find_raw([first, line]) is None
+    one.find_times([line, first])
+    assert one.raw_slice is None
+    assert one.raw_key is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Nov 23 13:42:01 h a: b",
+        "23/11/2026 13:42:01 a",
+        '{"time":"2026-11-23T13:42:01Z"}',
+        "2026-11-23 1:42:01 PM a",
+    ],
+)
+def test_formats_whose_bytes_do_not_sort_have_no_raw_slice(line: str) -> None:
+    one = clock()
+    one.find_time(line.encode())
+    assert one.raw_slice is None
+
+
+def test_local_times_sort_only_without_daylight_saving(set_zone: SetZone) -> None:
+    def has_slice(line: bytes, **settings: bool) -> bool:
+        one = clock(**settings)
+        one.find_time(line)
+        return one.raw_slice is not None
+
+    plain, zoned = b"2026-11-23 13:42:01 a", b"2026-11-23 13:42:01+01:00 a"
+    set_zone("Europe/Berlin")
+    assert [has_slice(plain), has_slice(plain, utc=True), has_slice(zoned)] == [False, True, True]
+    set_zone("Asia/Kolkata")
+    assert has_slice(plain)
+
+
+def test_other_zones_and_fractions_have_other_raw_keys() -> None:
+    keys = set()
+    for line in (
+        *("2026-11-23T13:42:01Z a", "2026-11-23T13:42:01+01:00 a", "2026-11-23T13:42:01 a"),
+        *("2026-11-23T13:42:01.1Z a", "2026-11-23T13:42:01.12Z a", "2026-11-23 13:42:01Z a"),
+        *("1795441321 a", "1795441321123 a", "2026-11-23T13:42:01,1Z a"),
+    ):
+        one = clock()
+        one.find_time(line.encode())
+        keys.add(one.raw_key)
+    assert len(keys) == 9
+    assert None not in keys
+
+
+# RFC 3339
+
+
+@pytest.mark.parametrize(
+    ("ns", "text"),
+    [
+        (INSTANT, "2026-11-23T13:42:01"),
+        (INSTANT + MS, "2026-11-23T13:42:01.123"),
+        (INSTANT + US, "2026-11-23T13:42:01.123456"),
+        (INSTANT + NS, "2026-11-23T13:42:01.123456789"),
+        (INSTANT + 1000, "2026-11-23T13:42:01.000001"),
+        (-1, "1969-12-31T23:59:59.999999999"),
+    ],
+)
+def test_a_time_is_written_with_as_many_digits_as_it_needs(ns: int, text: str) -> None:
+    assert format_rfc3339(ns, utc=True) == text + "Z"
+    assert format_rfc3339(ns, utc=False) == text + "+00:00"
+
+
+def test_a_local_time_is_written_with_its_offset(set_zone: SetZone) -> None:
+    set_zone("America/St_Johns")
+    assert format_rfc3339(INSTANT, utc=False) == "2026-11-23T10:12:01-03:30"
+
+
+def test_a_year_that_rfc_3339_cannot_write_is_refused() -> None:
+    with pytest.raises(ValueError, match="four digits"):
+        format_rfc3339(10**21, utc=True)
+
+
+@given(st.integers(-(10**18), 10**19))
+def test_what_was_written_as_rfc_3339_is_the_same_time(ns: int) -> None:
+    for utc in (True, False):
+        assert clock().find_time(format_rfc3339(ns, utc=utc).encode()) in (ns, None)
+    if 0 <= ns < 4 * 10**18:
+        assert clock().find_time(format_rfc3339(ns, utc=True).encode()) == ns
+
+
+# samples of real software
+
+
+def find_samples() -> list[Path]:
+    folder = os.environ.get("TAILMERGE_SAMPLES")
+    if not folder:
+        return []
+    named = (path for path in sorted(Path(folder).rglob("*")) if path.is_file())
+    return [path for path in named if path.stem not in ("LICENSE", "README")]
+
+
+EMBEDDED = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d| (?:PDT|CEST)\b)?"
+    r"|\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}"
+    r"|[A-Z][a-z]{2} +\d+ \d\d:\d\d:\d\d(?: \d{4}\b)?"
+    r"|\b\d\d/\d\d/\d\d \d\d:\d\d:\d\d|\b1\d{9}(?:\.\d+|\d{3}|\d{6})?\b"
+    r"|^[A-Z]\d{4} [\d:.]+|^\d{6} \d{6}\b"
+)
+ZONES = {"PDT": -7 * 3600, "CEST": 7200}
+
+
+def parse_otherwise(line: bytes) -> int | None:
+    """The second that dateutil makes of the first piece that looks like a time."""
+    text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", line.decode("utf-8", "replace"))
+    found = EMBEDDED.search(text)
+    if found is None:
+        return None
+    piece = found[0].replace(",", ".")
+    if piece[:10].isdigit():
+        return int(piece[:10])
+    piece = re.sub(r"^[A-Z](\d\d)(\d\d) ", r"2026-\1-\2 ", piece)
+    piece = re.sub(r"^(\d\d)(\d\d)(\d\d) (\d{6})", r"20\1-\2-\3 \4", piece)
+    piece = re.sub(r"^(\d+/\w+/\d+):", r"\1 ", piece)
+    is_short = piece[2:3] == "/" and piece[5:6] == "/"
+    parsed = dateutil.parser.parse(piece, yearfirst=is_short, tzinfos=ZONES, default=DEFAULT)
+    return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())
+
+
+DEFAULT = datetime(2026, 1, 1)
+
+
+@pytest.mark.skipif(not find_samples(), reason="TAILMERGE_SAMPLES names no folder of logs")
+@pytest.mark.parametrize("path", find_samples(), ids=lambda path: path.name)
+def test_a_sample_of_real_software_has_the_times_that_another_parser_finds(path: Path) -> None:
+    """dateutil does not infer the year of a date without one: it may be a year ahead."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    found = clock().find_times(lines)
+    compared = 0
+    for line, ns in zip(lines, found, strict=True):
+        if ns is None:
+            continue
+        other = parse_otherwise(line)
+        assert other is not None, line
+        assert ns // SECOND - other in (0, -365 * 86400), (line, ns, other)
+        compared += 1
+    assert compared
