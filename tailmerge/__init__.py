@@ -55,8 +55,11 @@ Where things are, from the top; each module imports only from below its own line
     timestamps the time of a line
     fields     W3C extended logs: columns that name themselves
     recognise  which format a line has
+    columns    the fast path: lines that have their time where the others had it
     layout     how one format stands in one file, and is read fast
     timeformat a strptime format as a shape; pure
+    moments    what the groups of a match say; pure
+    formats    the ways to write a time: the table
     grammar    what a time looks like
     civil      from a date and a time of day to the instant: zones, years, folds
     batch      what goes out in one piece

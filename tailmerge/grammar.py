@@ -12,7 +12,6 @@ word or number, so that addresses, versions, identifiers and paths are no times.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import re
 from dataclasses import dataclass
 
@@ -77,99 +76,11 @@ class Shape:
         return dataclasses.replace(self, order=order)
 
 
-def zone_pattern(names: frozenset[str]) -> bytes:
+def make_zone(names: frozenset[str]) -> bytes:
     """A zone behind a time: an offset, or a name that means one zone or is a local one."""
     known = {*NAMED_ZONES, *(name.encode() for name in names if name.isalpha())}
     words = b"|".join(sorted(known, reverse=True))  # a longer one before its beginning
     return rb"(?:" + OFFSET + rb"|(?:" + words + rb")(?![0-9A-Za-z_]))"
-
-
-def _shape(
-    name: str,
-    head: bytes,
-    tail: bytes = b"",
-    *,
-    fraction: bytes = FRACTION,
-    behind: bytes = BEHIND,
-    is_short: bool = False,
-    is_vague: bool = False,
-    is_ordered: bool = False,
-    count: int = 0,
-) -> Shape:
-    pattern = BEFORE + rb"(?P<head>" + head + rb")" + fraction + rb"(?P<tail>" + tail + rb")"
-    return Shape(name, pattern + behind, is_short, is_vague, is_ordered, count)
-
-
-@functools.lru_cache(maxsize=8)
-def make_shapes(names: frozenset[str]) -> tuple[Shape, ...]:
-    """All shapes, the more telling first. `names` are the local zone's own names."""
-    word = zone_pattern(names)
-    zone = rb"(?: ?(?P<z>" + word + rb"))?"
-    half_zone = rb"(?:" + HALF + rb")?" + zone
-    between = rb"(?:[T_]|[ \t]{1,2}|, | at |\"? time=\"?|\] ?\[|[-:](?=\d\d[.:]\d\d[.:]\d\d))"
-    year_first = YEAR + rb"(?P<s1>[-/.])" + MONTH + rb"(?P=s1)" + DAY
-    open_order = rb"(?P<A>\d{1,2})(?P<s1>[-/.])(?P<B>\d{1,2})(?P=s1)" + YEAR
-    short_year = rb"(?P<A>\d\d)(?P<s1>[-/.])(?P<B>\d\d)(?P=s1)(?P<C>\d\d)"
-    named = DAY + rb"(?P<s1>[-/ ]?)" + WORD + rb"(?P=s1)(?:" + YEAR + rb"|" + YY + rb"(?!\d))"
-    year = rb"(?:,? " + YEAR + rb"(?:,| -| at)?)"
-    month_first = WORD + rb" {1,2}" + DAY
-    return (
-        _shape("ISO 8601", year_first + between + CLOCK, half_zone, is_ordered=True),
-        _shape("ISO 8601 with points", year_first + between + CLOCK_DOTS, zone, is_ordered=True),
-        _shape("ISO 8601 without seconds", year_first + rb"[T ]" + CLOCK_SHORT, half_zone,
-               fraction=rb"(?P<frac>(?!))?", is_ordered=True),
-        _shape("ISO 8601 basic", YEAR + MM + DD + rb"(?:[T _-]|(?=\d{6}\D))" + CLOCK_BARE, zone,
-               is_ordered=True),
-        _shape("ISO 8601 basic date", YEAR + MM + DD + rb"[T _-]" + CLOCK, zone, is_ordered=True),
-        _shape("day, month's name, year",
-               WEEKDAY + rb"?" + named + rb"(?:::?|[ T-]|, )(?:" + CLOCK + rb")", half_zone),
-        _shape("day, month's name, year, with points",
-               named + rb"[ :-]" + rb"(?P<H>2[0-3]|[01]\d)\.(?P<M>[0-5]\d)\.(?P<S>60|[0-5]\d)",
-               half_zone),
-        _shape("month's name, day, year", WEEKDAY + rb"?" + month_first + year + rb" " + CLOCK,
-               half_zone),
-        _shape("month's name, day, year, joined",
-               WORD + rb"(?P<s1>[-/])" + DAY + rb"(?P=s1)" + YEAR + rb"(?: |:|, )" + CLOCK,
-               half_zone),
-        _shape("year, month's name, day",
-               YEAR + rb"(?P<s1>[-/ ])" + WORD + rb"(?P=s1)" + DAY + rb"(?:[ T]|, )" + CLOCK,
-               half_zone),
-        _shape("year, day of the year", YEAR + rb"-?(?P<j>[0-3]\d\d)[T ]" + CLOCK, zone),
-        _shape("Chinese and Japanese dates",
-               YEAR + rb"\xe5\xb9\xb4" + MONTH + rb"\xe6\x9c\x88" + DAY + rb"\xe6\x97\xa5 ?" + CLOCK, zone),
-        _shape("ctime", WEEKDAY + rb"?" + month_first + rb" " + CLOCK,
-               rb"(?: (?P<p>[AaPp][Mm]))?(?: (?P<z>" + word + rb"|[A-Z]{3,5}))? " + YEAR
-               + rb"(?: (?P<z2>" + word + rb"))?"),
-        _shape("syslog (RFC 3164)", WEEKDAY + rb"?" + month_first + rb" " + CLOCK, zone),
-        _shape("day and month's name", WEEKDAY + rb"?" + DAY + rb"[ -]" + WORD + rb" " + CLOCK,
-               zone),
-        _shape("day and month as numbers, year", open_order + rb"(?:[T:-]| {1,2}|, | - )" + CLOCK,
-               half_zone),
-        _shape("day and month as numbers, year, without seconds",
-               open_order + rb"(?: {1,2}|, )" + CLOCK_SHORT, half_zone,
-               fraction=rb"(?P<frac>(?!))?"),
-        _shape("year of two digits", short_year + rb"(?:[T:-]| {1,2}|, )" + CLOCK, half_zone),
-        _shape("glog and klog", rb"[IWEFDV](?:" + YEAR + rb"|" + YY + rb")?" + MM + DD + rb" "
-               + CLOCK, is_short=True),
-        _shape("month and day as numbers", MM + rb"[-/.]" + DD + rb"(?: {1,2}|-)" + CLOCK, zone,
-               is_vague=True),
-        _shape("yymmdd", YY + MM + DD + rb" {1,2}(?:" + CLOCK_BARE + rb"|" + _again(CLOCK) + rb")",
-               is_vague=True),
-        _shape("seconds since the epoch", rb"(?P<E>[1-4]\d{9})",
-               behind=rb"(?![0-9A-Za-z_]|[-/.]\d)",
-               fraction=rb"(?P<frac>[.,]\d{1,9}|\d{3}|\d{6}|\d{9})?", is_ordered=True,
-               is_vague=True),
-        _shape("TAI64N", rb"@(?P<T>4[0-9a-f]{15})", fraction=rb"(?P<frac>[0-9a-f]{8})",
-               is_vague=True, count=16),
-        _shape("time of day", CLOCK, half_zone, fraction=rb"(?P<frac>[.,]\d{1,9})\d*",
-               is_vague=True),
-        _shape("time of day", CLOCK, half_zone, is_vague=True),
-    )  # fmt: skip
-
-
-def _again(pattern: bytes) -> bytes:
-    """A second way to write the same in one pattern: its groups need names of their own."""
-    return re.sub(rb"\?P<(\w)>", rb"?P<\g<1>2>", pattern)
 
 
 MARK = (

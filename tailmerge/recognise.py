@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from re import Match, Pattern
 
 from tailmerge.civil import DAY
-from tailmerge.grammar import BEFORE, PREFIX, Shape, make_shapes
+from tailmerge.formats import make_shapes
+from tailmerge.grammar import BEFORE, PREFIX, Shape
 from tailmerge.layout import Layout, compile_shape
 
 NEAR = 220

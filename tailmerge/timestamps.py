@@ -16,8 +16,10 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 
 from tailmerge import fields, recognise
 from tailmerge.civil import SECOND, Calendar
+from tailmerge.columns import read_run
 from tailmerge.grammar import ANSI, RELATIVE
-from tailmerge.layout import SCALES, ZEROS, Layout, choose_order, compile_shape
+from tailmerge.layout import ZEROS, Layout, compile_shape
+from tailmerge.moments import choose_order
 from tailmerge.recognise import NEAR, Found
 from tailmerge.timeformat import check_time_format, make_shape
 
@@ -132,12 +134,9 @@ class Clock:
             layout = self._current
             if layout is None or not layout.is_fixed:
                 self._read_next(rest, times)
-            elif layout.lead or layout.is_flexible:
-                self._read_behind(layout, rest, times)
-            elif layout.ends:
-                self._read_short(layout, rest, times)
             else:
-                self._read_columns(layout, rest, times)
+                last = self._calendar.last
+                self._calendar.last = read_run(layout, rest, times, last, self._read_other)
         self._block = ()
         return times
 
@@ -147,76 +146,15 @@ class Clock:
             if self._current is not None and self._current.is_fixed:
                 return
 
-    def _read_short(self, layout: Layout, rest: Iterator[bytes], times: list[int | None]) -> None:
-        """Read lines at the same columns whose fraction has at most three digits."""
-        start, cut, end, moves = layout.start, layout.cut, layout.end, layout.moves
-        known, ends, append = layout.seconds.get, layout.ends.get, times.append
-        last = self._calendar.last
-        for line in rest:
-            base = known(line[start:cut])
-            if base is not None:
-                more = ends(line[cut:end])
-                if more is not None:
-                    last = base + more
-                    append(last)
-                    continue
-            self._calendar.last = last
-            append(self._read(line))
-            last = self._calendar.last
-            if self._current is not layout or layout.moves != moves:
-                break
+    def _read_other(self, line: bytes, last: int | None) -> tuple[int | None, int | None, bool]:
+        """Read a line that is not at the columns: its time, the last one, the columns hold."""
+        before = self._current
+        moves = None if before is None else (before.moves, before.inside)
         self._calendar.last = last
-
-    def _read_columns(self, layout: Layout, rest: Iterator[bytes], times: list[int | None]) -> None:
-        """Read lines at the same columns."""
-        start, cut, stop, end = layout.start, layout.cut, layout.stop, layout.end
-        tail, scale, moves = layout.tail, layout.scale, layout.moves
-        known, append = layout.seconds.get, times.append
-        last = self._calendar.last
-        for line in rest:
-            base = known(line[start:cut])
-            if base is not None and line[stop:end] == tail:
-                digits = line[cut:stop]
-                if digits.isdigit():
-                    last = base + int(digits) * scale
-                    append(last)
-                    continue
-            self._calendar.last = last
-            append(self._read(line))
-            last = self._calendar.last
-            if self._current is not layout or layout.moves != moves:
-                break
-        self._calendar.last = last
-
-    def _read_behind(self, layout: Layout, rest: Iterator[bytes], times: list[int | None]) -> None:
-        """Read lines behind the same bytes, or with fractions of any width."""
-        start, cut, moves = layout.start, layout.cut, layout.moves
-        behind = len(layout.tail)
-        lead, length, inside = layout.lead, len(layout.lead), layout.inside
-        known, tail, scale, append = layout.seconds.get, layout.tail, layout.scale, times.append
-        last = self._calendar.last
-        for line in rest:
-            place = line.find(lead)
-            first = place + length + start
-            mid = place + length + cut
-            base = known(line[first:mid])
-            if base is not None and not (inside and _is_inner(line, inside, place)):
-                if not scale and line[mid : mid + behind] == tail:
-                    last = base
-                    append(base)
-                    continue
-                stop = line.find(tail, mid, mid + 9 + behind)
-                digits = line[mid:stop]
-                if scale and stop > 0 and digits.isdigit():
-                    last = base + int(digits) * SCALES[stop - mid]
-                    append(last)
-                    continue
-            self._calendar.last = last
-            append(self._read(line))
-            last = self._calendar.last
-            if self._current is not layout or layout.moves != moves or layout.inside != inside:
-                break
-        self._calendar.last = last
+        found = self._read(line)
+        after = self._current
+        holds = after is before and after is not None and (after.moves, after.inside) == moves
+        return found, self._calendar.last, holds
 
     def _read(self, line: bytes) -> int | None:
         """Read one line by the formats seen so far, or by a new one."""
@@ -334,12 +272,6 @@ class Clock:
         if not self._calendar.has_steady_zone((self._calendar.reference, last)):
             return None
         return "utc" if self._utc else time.timezone
-
-
-def _is_inner(line: bytes, begin: int, end: int) -> bool:
-    """Whether what begins at `end` is in an object within the object."""
-    opened = line.count(b"{", begin, end)
-    return bool(opened) and opened != line.count(b"}", begin, end)
 
 
 def format_rfc3339(ns: int, *, utc: bool) -> str:
