@@ -172,6 +172,7 @@ class Journal:
         if self._kept_fd < 0:
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
             self._kept_fd = self._system.open(self.path + KEPT_SUFFIX, flags, 0o600)
+            self._system.sync_folder(os.path.dirname(self.path) or ".")
         offset = 0
         for piece in batch.pieces(0):
             offset = self._system.write_all_at(self._kept_fd, piece, offset)

@@ -86,7 +86,9 @@ class Own:
         if state.mark:
             self._contents.append(state.mark.position)
         self._inputs = [entry.position for entry in state.entries.values()]
-        self._beginnings = tuple(record for record in state.records if record.at == 0)
+        self._beginnings = tuple(
+            record for record in state.records if record.at == 0 and record.length
+        )
 
     def _look_at_output(self) -> None:
         """Remember which file it is, where it could be among the inputs."""
@@ -132,7 +134,7 @@ class Own:
     def announce(self, batch: Batch, at: int) -> None:
         if self._ahead:
             self._ahead.announce(batch, at)
-        if at == 0:
+        if at == 0 and batch.length:
             record = Record((), at, batch.length, digest(batch.first), digest(batch.last))
             self._beginnings = (*self._beginnings, record)[-REMEMBERED:]
 

@@ -37,7 +37,12 @@ class Finding:
 
 
 def edges_fit(record: Record, read_output: ReadAt) -> bool:
-    """Whether the batch's first and last bytes are where they were to be written."""
+    """Whether the batch's first and last bytes are where they were to be written.
+
+    One of no bytes, whose lines were all left out, proves nothing.
+    """
+    if record.length == 0:
+        return False
     edge = min(EDGE, record.length)
     first = read_output(edge, record.at)
     last = read_output(edge, record.at + record.length - edge)
@@ -49,6 +54,8 @@ def examine(record: Record, size: int, read_output: ReadAt, read_batch: ReadAt |
 
     `read_batch` reads the batch's own bytes; None where they cannot be had again.
     """
+    if record.length == 0:
+        return Finding(Verdict.SETTLED)
     if size < record.at:
         return Finding(Verdict.TRUNCATED)
     if size == record.at:

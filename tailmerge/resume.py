@@ -47,6 +47,8 @@ class Resume:
         self._again = Again(journal, folders, system)
         self._system = system
         self._report = report
+        self._is_kept_loose = False
+        """What is kept of the last batch may be damaged unless some of it is in the output."""
         self.verdict: Verdict | None = None
         """What became of the last batch, where that had to be found out."""
 
@@ -103,7 +105,7 @@ class Resume:
         if not state.records:
             return not same
         record = state.records[-1]
-        if state.settled:
+        if state.settled or record.length == 0:
             state.advance(record)
         elif same:
             self._examine(state, record, self._output.fd)
@@ -172,6 +174,7 @@ class Resume:
                 return
             cut = PowerCut(self._again, self._system, self._report)
             if record := cut.settle(state, fd, self._output.path):
+                self._is_kept_loose = True
                 self._examine(state, record, fd)
 
     def _examine_rotated(self, state: State, record: Record, mark: Mark) -> None:
@@ -251,6 +254,8 @@ class Resume:
         if finding.verdict is Verdict.UNKNOWN:
             self._leave_torn(state, record, fd)
             return
+        if finding.verdict is Verdict.ABSENT and self._is_kept_loose:
+            return  # its inputs begin where they began with it
         if read_batch is None:
             if finding.verdict is Verdict.SETTLED:
                 state.advance(record)

@@ -122,6 +122,22 @@ def _name(text: object) -> str:
     return text
 
 
+def _offset(number: Any) -> int:
+    value = int(number)
+    if not 0 <= value < 2**63:
+        raise ValueError("not a number of bytes")
+    return value
+
+
+def _record(data: dict[str, Any]) -> Record:
+    reaches = tuple(Reach(int(s), _offset(a), _offset(e), str(m)) for s, a, e, m in data["from"])
+    if any(reach.start > reach.end for reach in reaches):
+        raise ValueError("not a part of a file")
+    first, last = data["edges"]
+    at, length = _offset(data["at"]), _offset(data["length"])
+    return Record(reaches, at, length, str(first), str(last), bool(data.get("kept")))
+
+
 def _position(data: dict[str, Any]) -> Position:
     position = _unchecked_position(data)
     if not 0 <= position.marker_length <= min(MARKER, position.offset) < 2**63:
@@ -262,6 +278,8 @@ def _parse_head(head: dict[str, Any], name: str) -> tuple[State, int]:
     version = head["tailmerge"]
     if version > FORMAT:
         raise newer_state(name)
+    if version != FORMAT:
+        raise ValueError("not a version")
     state = State(boot=str(head["boot"]), starting_over=bool(head.get("starting_over")))
     state.past = [_position(data) for data in head["past"]]
     if "output" in head:
@@ -277,12 +295,7 @@ def _apply(state: State, data: dict[str, Any]) -> None:
     if "from" in data:
         if state.records:
             state.advance(state.records[-1])
-        reaches = tuple(Reach(int(s), int(a), int(e), str(m)) for s, a, e, m in data["from"])
-        first, last = data["edges"]
-        kept = bool(data.get("kept"))
-        state.records.append(
-            Record(reaches, int(data["at"]), int(data["length"]), str(first), str(last), kept)
-        )
+        state.records.append(_record(data))
         state.settled = False
     elif "settled" in data:
         state.settled = True
@@ -303,6 +316,9 @@ def _apply(state: State, data: dict[str, Any]) -> None:
             state.synced = (0, position.offset)  # the file before was synced first
         state.past = [_position(past) for past in data["past"]]
     else:
-        entry = Entry(_name(data["input"]), _position(data), int(data["size"]), float(data["seen"]))
+        size, seen = _offset(data["size"]), float(data["seen"])
+        if not abs(seen) < float("inf"):
+            raise ValueError("not a time")
+        entry = Entry(_name(data["input"]), _position(data), size, seen)
         state.entries[entry.position.number] = entry
         state.origins[entry.position.number] = entry

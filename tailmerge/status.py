@@ -84,14 +84,19 @@ def _settle(state: State, output: str, system: System) -> None:
     try:
         fd = system.open(output, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
-        whole = state.settled  # nothing to be seen: what the state says
+        whole = _is_out(state)  # nothing to be seen: what the state says
     else:
         try:
-            whole = state.settled or edges_fit(record, lambda n, at: system.read_at(fd, n, at))
+            whole = _is_out(state) or edges_fit(record, lambda n, at: system.read_at(fd, n, at))
         finally:
             system.close(fd)
     if whole:
         state.advance(record)
+
+
+def _is_out(state: State) -> bool:
+    """Whether the last batch needs no proof: it was said to be out, or has no bytes."""
+    return state.settled or state.records[-1].length == 0
 
 
 def _output_size(output: str, system: System) -> str:

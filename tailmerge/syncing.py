@@ -90,6 +90,15 @@ class Syncing:
         self._check()
         if self._is_loose or _is_kept(batch) or self._pending > 4 * SYNC_BYTES:
             await self.settle()
+        if self._ledger and not self._ledger.is_marked:
+            await self._mark(self._ledger)
+
+    async def _mark(self, ledger: Ledger) -> None:
+        """Before the first record: from here on the journal tells what is on the disk."""
+        await self.settle()
+        self._end = self._system.fstat(self._output.fd).st_size
+        await self._output.insist(lambda: ledger.say_synced(None, self._end))
+        await self.settle()
 
     async def announced(self, batch: Batch) -> None:
         """Before its first byte is written."""
@@ -99,10 +108,6 @@ class Syncing:
         if self._end < 0:
             self._end = self._system.fstat(self._output.fd).st_size
         must = self._is_kept
-        if not ledger.is_marked:
-            await self.settle()
-            await self._output.insist(lambda: ledger.say_synced(None, self._end))
-            must = True
         while ledger.has_loose_news or must:
             await self.settle()
             must = False

@@ -73,10 +73,13 @@ class Scene:
         self.files: dict[str, list[bytes]] = {}
         self.foreign: list[bytes] = []
         self.count = 0
+        self.stamp: Callable[[int], bytes] = lambda n: b""
+        """What the n-th line that is appended begins with."""
 
     def append(self, name: str, count: int, series: str = "") -> None:
         lines = [
-            b"%s %06d %s\n" % ((series or name).encode(), self.count + n, b"x" * (n % 90))
+            b"%s%s %06d %s\n"
+            % (self.stamp(n), (series or name).encode(), self.count + n, b"x" * (n % 90))
             for n in range(count)
         ]
         self.count += count
@@ -163,6 +166,17 @@ def synced(scene: Scene) -> dict[str, Any]:
     return {"fsync": True}
 
 
+def ordered(scene: Scene) -> dict[str, Any]:
+    """Batches of lines from several inputs, which no input has again as they are."""
+    scene.stamp = lambda n: b"2026-11-24 12:%02d:%02d " % (n // 60 % 60, n % 60)
+    for name in "ab":
+        scene.append(name, 1500)
+    run(sort=True)
+    for name in "ab":
+        scene.append(name, 2500)
+    return {"sort": True}
+
+
 def streamed(scene: Scene) -> dict[str, Any]:
     global STREAM
     STREAM = True
@@ -179,6 +193,7 @@ SCENARIOS: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "long_line": long_line,
     "synced": synced,
     "streamed": streamed,
+    "ordered": ordered,
 }
 
 

@@ -28,7 +28,7 @@ def kill_everywhere(scenario: str, after: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "scenario", ["plain", "resumed", "rotated", "overwritten", "long_line", "synced"]
+    "scenario", ["plain", "resumed", "rotated", "overwritten", "long_line", "synced", "ordered"]
 )
 def test_a_kill_at_any_operation_costs_and_doubles_nothing(scenario: str) -> None:
     verdicts = kill_everywhere(scenario, "nothing")["verdicts"]

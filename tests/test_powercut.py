@@ -47,11 +47,14 @@ class Scene:
     def __init__(self) -> None:
         self.lines: dict[str, list[bytes]] = {}
         self.words: list[str] = []
+        self.stamp: Callable[[int], bytes] = lambda n: b""
+        """What the n-th line of an input begins with."""
 
     def append(self, name: str, count: int) -> None:
         known = self.lines.setdefault(name, [])
         new = [
-            b"%s %05d %s\n" % (name.encode(), len(known) + n, b"x" * (n * 7 % 90))
+            b"%s%s %05d %s\n"
+            % (self.stamp(len(known) + n), name.encode(), len(known) + n, b"x" * (n * 7 % 90))
             for n in range(count)
         ]
         known += new
@@ -87,6 +90,15 @@ async def in_turns(scene: Scene, disk: Disk) -> None:
         await scene.run(disk)
 
 
+async def ordered(scene: Scene, disk: Disk) -> None:
+    """Batches with lines of all inputs, which no input has again as they are."""
+    scene.stamp = lambda n: b"2026-11-24 12:%02d:%02d " % (n // 60, n % 60)
+    for count in (30, 1, 90, 200):
+        for name in "abc":
+            scene.append(name, count)
+        await scene.run(disk, sort=True)
+
+
 async def with_others(scene: Scene, disk: Disk) -> None:
     disk.foreign = [(n, b"foreign %d\n" % n) for n in range(2, 60, 7)]
     await in_turns(scene, disk)
@@ -94,6 +106,7 @@ async def with_others(scene: Scene, disk: Disk) -> None:
 
 SCENARIOS: dict[str, Callable[[Scene, Disk], Any]] = {
     "plainly": plainly,
+    "ordered": ordered,
     "in turns": in_turns,
     "with others": with_others,
 }
