@@ -174,7 +174,16 @@ def ordered(scene: Scene) -> dict[str, Any]:
     run(sort=True)
     for name in "ab":
         scene.append(name, 2500)
+    os.rename("a", "a.1")
+    scene.append("a", 100)
+    shutil.copy("b", "b.1")
+    os.truncate("b", 0)
+    scene.append("b", 50)
     return {"sort": True}
+
+
+LASTING = ("sort",)
+"""Options that the run after the kill has, too."""
 
 
 def streamed(scene: Scene) -> dict[str, Any]:
@@ -267,7 +276,7 @@ def kill_at(at: int, part: float, how: dict[str, Any]) -> bool:
     return status == 9
 
 
-def recover() -> str:
+def recover(how: dict[str, Any]) -> str:
     """Run again in a process of its own; return the verdict of its recovery."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -281,7 +290,7 @@ def recover() -> str:
                 act(self, state, record, finding, *rest)
 
             resume.Resume._act = noting  # type: ignore[method-assign]
-            run()
+            run(**{name: how[name] for name in LASTING if name in how})
             os.write(writing, " ".join(verdicts).encode() or b"none")
             os._exit(0)
         except BaseException:
@@ -337,7 +346,7 @@ def main(scenario: str, after: str, step: int) -> dict[str, Any]:
                 kills += going
                 AFTER[after](scene)
                 try:
-                    verdicts[recover()] += 1
+                    verdicts[recover(how)] += 1
                     found = differences(scene, torn_allowed=STREAM or after != "nothing")
                 except AssertionError as error:
                     found = [str(error)]

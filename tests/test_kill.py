@@ -40,7 +40,7 @@ def test_a_kill_costs_nothing_on_its_way_to_standard_output() -> None:
 
 
 @pytest.mark.parametrize("foreign", ["foreign", "torn-foreign"])
-@pytest.mark.parametrize("scenario", ["resumed", "rotated", "long_line"])
+@pytest.mark.parametrize("scenario", ["resumed", "rotated", "long_line", "ordered"])
 def test_what_others_append_after_a_kill_costs_nothing_and_stays(
     scenario: str, foreign: str
 ) -> None:

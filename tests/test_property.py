@@ -89,7 +89,12 @@ class Program:
         content.add(data)
 
     def text(self, count: int) -> bytes:
-        return b"".join(b"line %d\r\n" % next(self.numbers) for _ in range(count))
+        return b"".join(self.line(b"line %d\r\n") for _ in range(count))
+
+    def line(self, text: bytes) -> bytes:
+        """With a time in front: by time every line comes after the ones before it."""
+        number = next(self.numbers)
+        return b"2026-11-23 12:%02d:%02d.000 " % divmod(number, 60) + text % number
 
     def missing(self) -> set[bytes]:
         written = set(self.output.read_bytes().split(b"\n")) if self.output.exists() else set()
@@ -122,7 +127,7 @@ class Program:
             case "append":
                 self.write(name, self.live[name], self.text(count))
             case "half":
-                self.write(name, self.live[name], b"half %d " % next(self.numbers))
+                self.write(name, self.live[name], self.line(b"half %d "))
             case "rename":
                 await self.rename(name, count)
             case "late" if self.rotated[name]:
@@ -185,15 +190,16 @@ def check(program: Program) -> None:
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-@given(STEPS)
+@pytest.mark.parametrize("sort", [False, True], ids=["as they come", "by time"])
+@given(steps=STEPS)
 def test_every_line_comes_out_once_whole_and_in_order_whatever_happens_to_the_files(
-    steps: list[tuple[str, int, int]],
+    sort: bool, steps: list[tuple[str, int, int]]
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(run_program(Program(Path(folder)), steps))
+        asyncio.run(run_program(Program(Path(folder)), steps, sort))
 
 
-async def run_program(program: Program, steps: list[tuple[str, int, int]]) -> None:
+async def run_program(program: Program, steps: list[tuple[str, int, int]], sort: bool) -> None:
     folder = program.folder
     said: list[str] = []
     inputs = [str(folder / name) for name in ("0.log", "1.log", "link.log", "pace.log")]
@@ -205,6 +211,8 @@ async def run_program(program: Program, steps: list[tuple[str, int, int]]) -> No
             program.output,
             rotate_wait=ROTATE_WAIT,
             pid=life.pid,
+            sort=sort,
+            window=0.02,
             report=Report(said.append, verbose=True),
         )
     )
