@@ -95,7 +95,37 @@ class Journal:
                 raise
             self._system.close(fd)  # it was replaced between our open and our lock
         self._read(overwrite)
+        self._remove_leftovers()
         return True
+
+    def _remove_leftovers(self) -> None:
+        """The unfinished checkpoints of runs that were killed, while the state is ours.
+
+        One that is locked is a run's that has no state yet, and loses against us.
+        """
+        folder, base = os.path.split(self.path)
+        try:
+            names = [n for n in self._system.names(folder or ".") if n.startswith(base + ".")]
+        except OSError:
+            return  # closed to us: they do no harm
+        for name in names:
+            pid = name.removeprefix(base + ".").removesuffix(".tmp")
+            if name.endswith(".tmp") and pid.isascii() and pid.isdigit():
+                self._remove_leftover(os.path.join(folder, name))
+
+    def _remove_leftover(self, path: str) -> None:
+        try:
+            fd = self._system.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            return  # not ours
+        try:
+            self._system.lock(fd)
+            if is_regular(self._system.fstat(fd)):
+                self._system.unlink(path)
+        except OSError:
+            pass  # somebody uses it, or it is gone
+        finally:
+            self._system.close(fd)
 
     def _cannot_use(self, error: OSError) -> Exception:
         if error.errno in (errno.ELOOP, errno.EMLINK):
