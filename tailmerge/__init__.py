@@ -32,6 +32,7 @@ Where things are, from the top; each module imports only from below its own line
     resend     what a run takes over for a pipe or a terminal
     recovery   what reached the output before a kill; pure
     journal    the state file: locked, read, written ahead
+    leftovers  what killed runs left beside their state
     series     the files of one input: where rotation is decided
     probe      whether anything happened to an input
     settling   what a look found, matched with what is known

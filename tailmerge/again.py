@@ -36,9 +36,9 @@ class Again:
     @contextmanager
     def _kept(self, record: Record) -> Iterator[ReadAt | None]:
         with self._journal.kept() as kept:
-            edge = min(EDGE, record.length)
-            whole = kept and digest(kept(edge, record.length - edge)) == record.last
-            yield kept if whole else None
+            edge, skip = min(EDGE, record.length), record.skip
+            whole = kept and digest(kept(edge, skip + record.length - edge)) == record.last
+            yield (lambda n, at: kept(n, skip + at)) if kept and whole else None
 
     @contextmanager
     def _sent(self, state: State, record: Record) -> Iterator[ReadAt | None]:

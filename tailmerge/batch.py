@@ -48,6 +48,8 @@ class Batch:
     again: bool = True
     """A later run can have the bytes again from the spans; else they are kept beside the
     journal until they are written."""
+    kept_at: int | None = None
+    """Where in what is kept it begins, bytes; None: it is not kept yet."""
 
     def rest(self, written: int) -> Batch:
         """The batch of the lines that are not whole when so many bytes are written."""
@@ -63,6 +65,7 @@ class Batch:
             first=bytes(first[:EDGE]),
             pieces=lambda n: self.pieces(skip + n),
             whole=lambda n: max(0, self.whole(skip + n) - skip),
+            kept_at=None if self.again else (self.kept_at or 0) + skip,
         )
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from tailmerge.batch import Batch
+from tailmerge.leftovers import remove_leftovers
 from tailmerge.position import Position, ReadAt, digest
 from tailmerge.report import damaged_state, output_busy, unusable_state
 from tailmerge.state import (
@@ -22,6 +23,7 @@ from tailmerge.state import (
     SETTLED,
     Entry,
     Mark,
+    Record,
     State,
     format_checkpoint,
     format_entry,
@@ -95,37 +97,8 @@ class Journal:
                 raise
             self._system.close(fd)  # it was replaced between our open and our lock
         self._read(overwrite)
-        self._remove_leftovers()
+        remove_leftovers(self._system, self.path)
         return True
-
-    def _remove_leftovers(self) -> None:
-        """The unfinished checkpoints of runs that were killed, while the state is ours.
-
-        One that is locked is a run's that has no state yet, and loses against us.
-        """
-        folder, base = os.path.split(self.path)
-        try:
-            names = [n for n in self._system.names(folder or ".") if n.startswith(base + ".")]
-        except OSError:
-            return  # closed to us: they do no harm
-        for name in names:
-            pid = name.removeprefix(base + ".").removesuffix(".tmp")
-            if name.endswith(".tmp") and pid.isascii() and pid.isdigit():
-                self._remove_leftover(os.path.join(folder, name))
-
-    def _remove_leftover(self, path: str) -> None:
-        try:
-            fd = self._system.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError:
-            return  # not ours
-        try:
-            self._system.lock(fd)
-            if is_regular(self._system.fstat(fd)):
-                self._system.unlink(path)
-        except OSError:
-            pass  # somebody uses it, or it is gone
-        finally:
-            self._system.close(fd)
 
     def _cannot_use(self, error: OSError) -> Exception:
         if error.errno in (errno.ELOOP, errno.EMLINK):
@@ -177,14 +150,28 @@ class Journal:
             OSError: the journal cannot grow; it is as it was, and this can be tried again.
         """
         reaches = [(s.source, s.start, s.end, digest(s.marker)) for s in batch.spans]
+        first, last = digest(batch.first), digest(batch.last)
         line = format_record(
-            reaches, at, batch.length, digest(batch.first), digest(batch.last), not batch.again
+            reaches, at, batch.length, first, last, not batch.again, batch.kept_at or 0
         )
-        if not batch.again:
+        if not batch.again and batch.kept_at is None:
             self._keep(batch)
         self._append("".join(self._notes) + line)
         self._records += 1
         self._clear_notes()
+
+    def announce_rest(self, record: Record) -> None:
+        """Say anew what is still to be written of a batch that is kept.
+
+        Raises:
+            OSError: the journal cannot grow; it is as it was.
+        """
+        reaches = [(r.source, r.start, r.end, r.marker) for r in record.reaches]
+        self._append(
+            format_record(
+                reaches, record.at, record.length, record.first, record.last, True, record.skip
+            )
+        )
 
     def _clear_notes(self) -> None:
         self.news += bool(self._notes)

@@ -263,7 +263,7 @@ class Resume:
         if finding.verdict is Verdict.FINISH:
             written = self._finish(record, written, fd, read_batch)
         if record.kept and written < record.length:
-            self._write_kept(record, written, read_batch)
+            self._write_kept(record, written, fd, read_batch)
             written = record.length
         if written == record.length:
             state.advance(record)
@@ -292,22 +292,33 @@ class Resume:
             written = start
         return 0
 
-    def _write_kept(self, record: Record, written: int, read_batch: ReadAt) -> None:
+    def _write_kept(self, record: Record, written: int, fd: int, read_batch: ReadAt) -> None:
         """Write what is missing of a batch that no source has any more.
 
         Where others wrote behind its beginning, whole lines are not written again.
         """
-        fd = self._output.fd
         size = self._system.fstat(fd).st_size
         if size and self._system.read_at(fd, 1, size - 1) != b"\n":
             self._system.write_all(fd, b"\n")
+            size += 1
         at = self._whole(written, read_batch)
+        if at or written:
+            self._announce_rest(record, at, size, read_batch)
         while at < record.length:
             block = read_batch(min(BLOCK, record.length - at), at)
             if not block:
                 break
             self._system.write_all(fd, block)
             at += len(block)
+
+    def _announce_rest(self, record: Record, done: int, size: int, read_batch: ReadAt) -> None:
+        """Or a kill in the middle of it would leave lines that stand behind nothing of theirs."""
+        length = record.length - done
+        first = digest(read_batch(min(EDGE, length), done))
+        last = digest(read_batch(min(EDGE, length), record.length - min(EDGE, length)))
+        self._journal.announce_rest(
+            replace(record, at=size, length=length, first=first, last=last, skip=record.skip + done)
+        )
 
     def _advance_to(self, state: State, record: Record, whole: int, read_batch: ReadAt) -> None:
         """The first bytes of the batch are in the output: its one source goes on behind them."""

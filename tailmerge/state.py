@@ -72,6 +72,8 @@ class Record:
     """A digest of its last bytes."""
     kept: bool = False
     """Its bytes are in the file beside the state."""
+    skip: int = 0
+    """From which byte on; before it is what was written whole, of the same batch."""
 
 
 @dataclass(slots=True)
@@ -135,7 +137,8 @@ def _record(data: dict[str, Any]) -> Record:
         raise ValueError("not a part of a file")
     first, last = data["edges"]
     at, length = _offset(data["at"]), _offset(data["length"])
-    return Record(reaches, at, length, str(first), str(last), bool(data.get("kept")))
+    kept, skip = bool(data.get("kept")), _offset(data.get("skip", 0))
+    return Record(reaches, at, length, str(first), str(last), kept, skip)
 
 
 def _position(data: dict[str, Any]) -> Position:
@@ -194,10 +197,11 @@ def format_record(
     first: str,
     last: str,
     kept: bool,
+    skip: int = 0,
 ) -> str:
     """The line of a batch; made by hand, since it is made for each."""
     spans = ",".join(f'[{s},{a},{e},"{m}"]' for s, a, e, m in reaches)
-    end = ',"kept":1' if kept else ""
+    end = ',"kept":1' + (f',"skip":{skip}' if skip else "") if kept else ""
     return f'{{"from":[{spans}],"at":{at},"length":{length},"edges":["{first}","{last}"]{end}}}\n'
 
 

@@ -9,6 +9,7 @@ up to here": `forward` reads, cuts and appends up to `HOP` bytes before it answe
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import stat
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -22,11 +23,11 @@ from tailmerge.journal import Journal
 from tailmerge.lane import Lane
 from tailmerge.ledger import Ledger
 from tailmerge.named import NamedFile
-from tailmerge.output import Audience, Output
+from tailmerge.output import Audience, Output, Trouble
 from tailmerge.piped import Stream
 from tailmerge.plain import Plain
 from tailmerge.registry import Registry
-from tailmerge.report import OutputError, Report, TailmergeError, cannot_open
+from tailmerge.report import OutputError, Report, StateError, TailmergeError, cannot_open
 from tailmerge.route import MakeRoute, Route
 from tailmerge.series import Series
 from tailmerge.source import Source
@@ -34,6 +35,9 @@ from tailmerge.state import Entry
 from tailmerge.stream import Carry, InputStream
 from tailmerge.syncing import Syncing
 from tailmerge.system import Identity, System
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Errors of a state that may pass while a run begins; others are wrong for good."""
 
 
 class WriteThread(Lane):
@@ -210,7 +214,7 @@ class WriteThread(Lane):
         output.open()
         self.output = output
         if self._ledger:
-            self._ledger.open(output, self._overwrite, self.system, self._report, fsync=self._fsync)
+            await self._take_over(self._ledger, output)
             if self._ledger.owed:
                 await output.append(self._ledger.owed)
                 self._ledger.begin()
@@ -222,6 +226,26 @@ class WriteThread(Lane):
         if self._fsync and isinstance(output, NamedFile):
             self._syncing = Syncing(output, self._ledger, self.system)
             await self._syncing.open()
+
+    async def _take_over(self, ledger: Ledger, output: Output) -> None:
+        """As often as it takes: a full disk may have room again.
+
+        What a try leaves half done is recovered by the next one, as after a kill.
+        """
+        trouble: Trouble | None = None
+        while True:
+            try:
+                ledger.open(output, self._overwrite, self.system, self._report, fsync=self._fsync)
+                break
+            except StateError as error:
+                cause = error.__cause__
+                if not isinstance(cause, OSError) or cause.errno not in FULL:
+                    raise
+                ledger.close(whole=False)
+                trouble = trouble or Trouble(output)
+                await trouble.wait(cause)
+        if trouble:
+            trouble.over()
 
     def _choose_output(self) -> Output:
         path = self.output_path

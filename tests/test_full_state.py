@@ -1,0 +1,117 @@
+"""A full disk under the state, and under the output while a run takes over."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+from pathlib import Path
+
+import pytest
+from helpers import Faulty, append, fault, on_lane, said, short
+
+from tailmerge.batch import Span, lines_batch
+from tailmerge.folders import Folders
+from tailmerge.journal import Journal
+from tailmerge.ledger import Ledger
+from tailmerge.named import NamedFile
+from tailmerge.output import Audience
+from tailmerge.report import StateError
+from tailmerge.system import System
+from tailmerge.writer import WriteThread
+
+DATA = b"1111\n2222\n3333\n"
+
+
+def run(system: System, *, batch: bool = False) -> list[str]:
+    """Take over, and write a batch of lines that no input has again."""
+    words, report = said()
+
+    async def go() -> None:
+        output = NamedFile("m", system, report, 1.0, Audience())
+        output.open()
+        ledger = Ledger(Journal("s", system), Folders(system))
+        try:
+            ledger.open(output, False, system, report)
+            if batch:
+                spans = (Span(1, 0, 9, b"x"), Span(2, 0, 9, b"y"))
+                await output.append(lines_batch(DATA, spans, again=False))
+        finally:
+            ledger.close(whole=False)
+            output.close()
+
+    on_lane(go())
+    return words
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def half(count: int) -> object:
+    """A write that takes so many bytes, and then the process ends."""
+
+    def step(real: object, *args: object) -> int:
+        short(count)(real, *args)  # type: ignore[arg-type]
+        raise Killed
+
+    return step
+
+
+def killed_inside(count: int) -> None:
+    """A run that wrote so many bytes of its batch; the first write is the state's."""
+    with pytest.raises(Killed):
+        run(Faulty(write=[None, half(count)]), batch=True)  # type: ignore[list-item]
+    assert Path("m").read_bytes() == DATA[:count]
+
+
+@pytest.mark.parametrize("count", [0, 3, 5, 8])
+@pytest.mark.parametrize("foreign", [b"", b"foreign\n"])
+@pytest.mark.parametrize("failing", [1, 2, 3])
+@pytest.mark.parametrize("part", [0, 4, 6])
+def test_a_full_disk_while_a_batch_is_recovered_doubles_nothing(
+    count: int, foreign: bytes, failing: int, part: int
+) -> None:
+    if count:
+        killed_inside(count)
+    else:
+        with pytest.raises(Killed):
+            run(Faulty(write=[None, Killed()]), batch=True)
+    append("m", foreign)
+    disk = Faulty(write=[*[None] * (failing - 1), short(part), fault(errno.ENOSPC)])
+    with contextlib.suppress(StateError):
+        run(disk)
+    assert disk.fired or failing > 1
+    run(Faulty())
+    lines = Path("m").read_bytes().splitlines()
+    whole = [line for line in lines if line in DATA.splitlines()]
+    assert whole == DATA.splitlines()
+    assert lines.count(b"foreign") <= 1
+
+
+async def test_a_state_that_has_no_room_at_the_start_is_waited_for() -> None:
+    words, report = said()
+    system = Faulty(write=[fault(errno.ENOSPC), fault(errno.ENOSPC)])
+    async with WriteThread(
+        "m", system=system, report=report, state_path="m.tailmerge", patience=10.0
+    ) as output:
+        await output.write(b"1\n")
+    assert system.spent
+    assert await asyncio.to_thread(Path("m").read_bytes) == b"1\n"
+    assert words == [
+        "m: no space left on the disk, waiting; nothing is skipped",
+        "m: can be written again",
+    ]
+
+
+async def test_a_folder_that_takes_no_state_is_wrong_for_good() -> None:
+    _, report = said()
+    writer = WriteThread(
+        "m",
+        system=Faulty(write=[fault(errno.EROFS)]),
+        report=report,
+        state_path="m.tailmerge",
+        patience=10.0,
+    )
+    with pytest.raises(Exception, match=r"the state cannot be written: .*--state"):
+        await writer.__aenter__()
