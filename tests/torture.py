@@ -1,24 +1,23 @@
 """Several writers, every kind of rotation, random kills: nothing lost, doubled, torn or reordered.
 
-    python tests/torture.py [--seconds 60] [--seed 1] [--writers 4] [--foreign] [-- OPTIONS]
+    python tests/torture.py [--seconds 60] [--seed 1] [--writers 8] [--kills N] [--foreign]
+        [--short] [--still] [--times] [--keep FOLDER] [-- OPTIONS]
 
-Each writer fills a log of its own with numbered lines, some in two halves, and turns it over
-in its own way: renamed and created (with late lines to the old file), copied and truncated
-(the writer pauses over the cut), compressed one generation later. Meanwhile tailmerge is
-killed with SIGKILL at random instants and started again. With --foreign somebody else
-appends to the output all the while. At the end one `--once` run merges the rest and every
-line is counted. Same seed, same decisions; the instants are the machine's.
+Each writer (torture_writers.py) fills a log of its own and turns it over in its own way.
+Meanwhile tailmerge is killed with SIGKILL at random instants, or stopped with SIGTERM, and
+started again, to follow or with `--once`; the output is rotated, too (not with --still). With
+--foreign somebody else appends to the output all the while, with --times each line begins
+with its time, with --short the lives of tailmerge are short. OPTIONS are tailmerge's own. At
+the end one `--once` run merges the rest and every line is counted (torture_count.py). Same
+seed, same decisions; the instants are the machine's. With --keep all files stay where
+anything is wrong.
 """
 
 from __future__ import annotations
 
 import argparse
-import collections
 import contextlib
-import gzip
-import itertools
 import json
-import os
 import random
 import shutil
 import signal
@@ -27,209 +26,160 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from torture_count import Count, choose_reader
+from torture_writers import Foreigner, Reached, Rotator, Writer
 
-class Writer(threading.Thread):
-    """Writes one log and rotates it; `lines` is what it wrote, by file, in order."""
+SHORT = (0.05, 0.1, 0.15, 0.2, 0.3)
+"""Seconds that a run lives, from the moment when it has begun to merge, at most doubled."""
 
-    def __init__(self, folder: Path, number: int, way: str, seed: int, stop: threading.Event):
-        super().__init__(name=f"writer-{number}", daemon=True)
-        self.folder = folder
-        self.number = number
-        self.way = way
-        self.random = random.Random(seed * 1000 + number)
-        self.stop = stop
-        self.log = folder / f"{number}.log"
-        self.file = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        self.generation = 0
-        self.lines: dict[int, list[bytes]] = collections.defaultdict(list)
-        self.rotations = 0
-        self.failure: BaseException | None = None
+MIXED = (0.02, 0.1, 0.2, 0.5, 1.0, 3.0)
 
-    def line(self, generation: int) -> bytes:
-        lines = self.lines[generation]
-        length = self.random.choice((0, 5, 60, 60, 60, 500, 5000))
-        line = b"w%d g%d %06d %s\n" % (self.number, generation, len(lines), b"x" * length)
-        lines.append(line)
-        return line
 
-    def write(self, fd: int, generation: int) -> None:
-        line = self.line(generation)
-        cut = self.random.randrange(len(line)) if self.random.random() < 0.2 else 0
-        if cut:
-            os.write(fd, line[:cut])
-            if self.random.random() < 0.3:
-                time.sleep(self.random.random() * 0.02)
-        os.write(fd, line[cut:])
+@dataclass(kw_only=True)
+class Torture:
+    """One run of it; the fields are what is asked for."""
 
-    def run(self) -> None:
+    seconds: float = 60
+    seed: int = 1
+    writers: int = 8
+    kills: int | None = None
+    foreign: bool = False
+    short: bool = False
+    still: bool = False
+    times: bool = False
+    keep: Path | None = None
+    options: Sequence[str] = ()
+    done: Counter[str] = field(default_factory=Counter)
+    """What was done to tailmerge, and how it ended."""
+
+    def run(self) -> dict[str, Any]:
+        """Do it and return what was counted."""
+        self.chance = random.Random(self.seed)
+        with self._folder() as self.folder:
+            self.output = self.folder / "merged"
+            self.stop, self.alive = threading.Event(), threading.Lock()
+            logs = [self.folder / f"{number}.log" for number in range(self.writers)]
+            self.inputs = [str(log) for log in logs]
+            read = choose_reader(self.options, logs)
+            reached = Reached(self.output, read, self.stop)
+            writers = [
+                Writer(
+                    self.folder,
+                    number,
+                    self.seed,
+                    reached,
+                    self.alive,
+                    self.stop,
+                    times=self.times,
+                )
+                for number in range(self.writers)
+            ]
+            foreigner = Foreigner(self.output, self.stop)
+            rotator = Rotator(self.output, self.seed, reached, self.stop)
+            self._run_whole("first")  # from here on all is known
+            helpers: list[Any] = [reached, *writers]
+            helpers += [foreigner] * self.foreign + [rotator] * (not self.still)
+            self._torment(helpers, writers)
+            self._run_whole("last")
+            self._run_whole("nothing new")
+            count = Count(writers, read)
+            count.add(rotator.files())
+            result = self._result(count, writers, foreigner.count) | {"outputs": rotator.count + 1}
+            if self.keep and any(result[name] for name in count.wrong) | bool(self.wrong_ends()):
+                shutil.copytree(self.folder, self.keep, dirs_exist_ok=True)
+            return result
+
+    @contextlib.contextmanager
+    def _folder(self) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory() as name:
+            yield Path(name)
+
+    def _torment(self, helpers: Sequence[Any], writers: Sequence[Writer]) -> None:
+        for helper in helpers:
+            helper.start()
+        end = time.monotonic() + self.seconds
         try:
-            self.work()
-        except BaseException as error:
-            self.failure = error
+            while time.monotonic() < end and self.done["killed"] < (self.kills or 1 << 30):
+                self._live_once()
+                for writer in writers:
+                    if writer.failure:
+                        raise writer.failure
+        finally:
+            self.stop.set()
+            for helper in helpers:
+                helper.join()
 
-    def work(self) -> None:
-        due = time.monotonic() + 0.3
-        while not self.stop.is_set():
-            for _ in range(self.random.randrange(1, 60)):
-                self.write(self.file, self.generation)
-            time.sleep(self.random.random() * 0.02)
-            if time.monotonic() > due:
-                self.rotate()
-                due = time.monotonic() + self.random.choice((0.02, 0.1, 0.4, 1.0))
-        os.close(self.file)
-
-    def rotate(self) -> None:
-        self.rotations += 1
-        self.shift()
-        if self.way == "copytruncate":
-            shutil.copyfile(self.log, f"{self.log}.1")
-            os.truncate(self.log, 0)
-            self.generation += 1
-            return
-        os.rename(self.log, f"{self.log}.1")
-        old, generation = self.file, self.generation
-        for _ in range(self.random.randrange(4)):
-            self.write(old, generation)
-        self.generation += 1
-        self.file = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        for _ in range(self.random.randrange(3)):
-            self.write(self.file, self.generation)
-            self.write(old, generation)  # late: the new file is in use already
-        os.close(old)
-
-    def shift(self) -> None:
-        """a.log.1 becomes a.log.2, compressed where this writer does so."""
-        numbers = sorted(
-            (int(path.name.split(".")[2]) for path in self.folder.glob(f"{self.number}.log.*")),
-            reverse=True,
-        )
-        for number in numbers:
-            for suffix in ("", ".gz"):
-                name = f"{self.log}.{number}{suffix}"
-                if os.path.exists(name):
-                    os.rename(name, f"{self.log}.{number + 1}{suffix}")
-        second = f"{self.log}.2"
-        if self.way == "gzip" and os.path.exists(second):
-            with open(second, "rb") as plain, gzip.open(f"{second}.gz.tmp", "wb") as packed:
-                shutil.copyfileobj(plain, packed)
-            shutil.copystat(second, f"{second}.gz.tmp")
-            os.rename(f"{second}.gz.tmp", f"{second}.gz")
-            os.unlink(second)
-
-
-class Foreigner(threading.Thread):
-    """Somebody else who appends whole lines to the output."""
-
-    def __init__(self, output: Path, stop: threading.Event):
-        super().__init__(name="foreigner", daemon=True)
-        self.output = output
-        self.stop = stop
-        self.count = 0
-
-    def run(self) -> None:
-        fd = os.open(self.output, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        while not self.stop.wait(0.001):
-            os.write(fd, b"foreign %d\n" % self.count)
-            self.count += 1
-        os.close(fd)
-
-
-def tailmerge(folder: Path, *options: str) -> subprocess.Popen[bytes]:
-    logs = sorted(str(path) for path in folder.glob("?.log"))
-    command = [sys.executable, "-m", "tailmerge", "-q", "-o", str(folder / "merged")]
-    return subprocess.Popen([*command, *options, *logs])
-
-
-def torture(
-    seconds: float, seed: int, writers: int, foreign: bool, options: list[str]
-) -> dict[str, Any]:
-    """Run it and return what was counted."""
-    chance = random.Random(seed)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        stop = threading.Event()
-        ways = ("rename", "copytruncate", "gzip")
-        threads = [Writer(folder, n, ways[n % len(ways)], seed, stop) for n in range(writers)]
-        (folder / "merged").touch()
-        foreigner = Foreigner(folder / "merged", stop)
-        first = tailmerge(folder, "--once", *options)  # from here on all is known
-        assert first.wait(60) == 0
-        for thread in threads:
-            thread.start()
-        if foreign:
-            foreigner.start()
-        kills = 0
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            process = tailmerge(folder, "-i", "0.01", "--rotate-wait", "0.5", *options)
-            time.sleep(chance.choice((0.15, 0.2, 0.3, 0.5, 1.0, 3.0)) * (0.5 + chance.random()))
-            process.send_signal(signal.SIGKILL)
-            code = process.wait()
-            assert code == -signal.SIGKILL, f"tailmerge ended with {code}"
-            kills += 1
-        stop.set()
-        for thread in threads:
-            thread.join()
-            if thread.failure:
-                raise thread.failure
-        with contextlib.suppress(RuntimeError):
-            foreigner.join()
-        for _ in range(2):  # the second one finds nothing new
-            last = tailmerge(folder, "--once", *options)
-            assert last.wait(120) == 0, "the last run failed"
-        return {"kills": kills, **count(folder / "merged", threads, foreigner.count)}
-
-
-def count(output: Path, writers: list[Writer], foreign: int) -> dict[str, Any]:
-    """Compare the output with what was written."""
-    lines = output.read_bytes().splitlines(keepends=True)
-    place: dict[bytes, int] = {}
-    doubled = torn = 0
-    wanted = {line for w in writers for lines_ in w.lines.values() for line in lines_}
-    theirs = set()
-    examples = []
-    for index, line in enumerate(lines):
-        if line in wanted:
-            if line in place:
-                doubled += 1
-                examples.append(f"doubled {line[:30]!r}")
-            place.setdefault(line, index)
-        elif line.startswith(b"foreign "):
-            theirs.add(line)
+    def _live_once(self) -> None:
+        """One run of tailmerge, from its start to its end."""
+        once = self.chance.random() < 0.25
+        life = self.chance.choice(SHORT if self.short else MIXED) * (0.5 + self.chance.random())
+        stopped = self.chance.random() < 0.1
+        with self.alive:
+            process = self._start("--once") if once else self._start()
+            (self.folder / "pid").write_text("" if once else str(process.pid))
+        if self.chance.random() < 0.8:
+            life += 0.12  # until it has begun: else many would die before they did anything
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(life)
+        with self.alive:
+            (self.folder / "pid").write_text("")
+            process.send_signal(signal.SIGTERM if stopped else signal.SIGKILL)
+            code = process.wait(60)
+        if code == -signal.SIGKILL:
+            self.done["killed"] += 1
         else:
-            torn += 1
-            examples.append(f"torn {line[:30]!r}...{line[-20:]!r}")
-    lost = [line for line in wanted if line not in place]
-    examples += [f"lost {line[:30]!r}" for line in sorted(lost)[:10]]
-    reordered = 0
-    for writer in writers:
-        for generation in writer.lines.values():
-            places = [place[line] for line in generation if line in place]
-            reordered += sum(a > b for a, b in itertools.pairwise(places))
-    return {
-        "lines": len(wanted),
-        "rotations": sum(w.rotations for w in writers),
-        "lost": len(lost),
-        "doubled": doubled,
-        "torn": torn,
-        "reordered": reordered,
-        "foreign_lost": foreign - len(theirs),
-        "examples": examples[:20],
-    }
+            self.done[f"{'once' if once else 'followed'}: {code}"] += 1
+
+    def _start(self, *options: str) -> subprocess.Popen[bytes]:
+        inputs = self.inputs if self.chance.random() < 0.5 else [str(self.folder / "?.log")]
+        command = [sys.executable, "-m", "tailmerge", "-o", str(self.output), "-i", "0.01"]
+        command += ["--rotate-wait", "0.5", *self.options, *options, *inputs]
+        with open(self.folder / "messages", "ab") as messages:
+            messages.write(b"-- %r\n" % time.time())
+            return subprocess.Popen(command, stderr=messages, stdin=subprocess.DEVNULL)
+
+    def _run_whole(self, what: str) -> None:
+        code = self._start("--once").wait(180)
+        self.done[f"{what}: {code}"] += 1
+
+    def wrong_ends(self) -> list[str]:
+        """Ends of runs that were neither killed nor 0."""
+        good = ("killed", ": 0", ": -15")  # -15: before it had its handlers
+        return [end for end in self.done if not end.endswith(good)]
+
+    def _result(self, count: Count, writers: Sequence[Writer], foreign: int) -> dict[str, Any]:
+        messages = (self.folder / "messages").read_bytes()
+        return {
+            "seed": self.seed,
+            "kills": self.done["killed"],
+            "runs": dict(self.done),
+            "wrong_ends": self.wrong_ends(),
+            "rotations": {w.way + f" {w.number}": w.rotations for w in writers},
+            "said_missing": messages.count(b"lines may be missing"),
+            "tracebacks": messages.count(b"Traceback"),
+            **count.result(foreign),
+        }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--writers", type=int, default=4)
+    parser.add_argument("--writers", type=int, default=8)
+    parser.add_argument("--kills", type=int)
     parser.add_argument("--foreign", action="store_true")
+    parser.add_argument("--short", action="store_true")
+    parser.add_argument("--still", action="store_true")
+    parser.add_argument("--times", action="store_true")
+    parser.add_argument("--keep", type=Path)
     parser.add_argument("options", nargs="*")
-    asked = parser.parse_args()
-    result = torture(asked.seconds, asked.seed, asked.writers, asked.foreign, asked.options)
+    result = Torture(**vars(parser.parse_args())).run()
     print(json.dumps(result, indent=2))  # noqa: T201
 
 
