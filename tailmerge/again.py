@@ -10,7 +10,7 @@ from tailmerge.batch import EDGE
 from tailmerge.folders import Folders
 from tailmerge.journal import Journal
 from tailmerge.packed import open_any
-from tailmerge.position import Position, ReadAt, digest
+from tailmerge.position import MARKER, Position, ReadAt, digest
 from tailmerge.source import Source
 from tailmerge.state import Entry, Record, State
 from tailmerge.system import System
@@ -45,7 +45,7 @@ class Again:
         """From the one input that a batch comes from which is not kept."""
         reach = record.reaches[0] if len(record.reaches) == 1 else None
         entry = reach and state.entries.get(reach.source)
-        source = reach and entry and self.find_source(state, entry, reach.end)
+        source = reach and entry and self.find_source(state, entry, reach.end, reach.marker)
         if not (reach and source):
             yield None
             return
@@ -62,12 +62,18 @@ class Again:
         finally:
             source.close()
 
-    def find_source(self, state: State, entry: Entry, end: int) -> Source | None:
-        """The file that an entry tells of and that has `end` bytes, by content, under any name."""
+    def find_source(
+        self, state: State, entry: Entry, end: int, marker: str | None = None
+    ) -> Source | None:
+        """The file that an entry tells of and that has `end` bytes, by content, under any name.
+
+        `marker` is a digest of the last bytes before `end`: of a file that was just begun
+        little is known, and that fits several.
+        """
         forms = self._look_through(state).find_forms(entry.series, entry.series, 0.0)
         paths = [entry.position.path, entry.series, *(form.path for form in forms)]
         for path in dict.fromkeys(paths):
-            source = self._open_fitting(path, entry.position, end)
+            source = self._open_fitting(path, entry.position, end, marker)
             if source:
                 return source
         return None
@@ -80,12 +86,16 @@ class Again:
             self._folders.name((place, place) for place in (*self._named.named, *places))
         return self._folders
 
-    def _open_fitting(self, path: str, position: Position, end: int) -> Source | None:
+    def _open_fitting(
+        self, path: str, position: Position, end: int, marker: str | None
+    ) -> Source | None:
         try:
             source = open_any(self._system, path)
         except OSError:
             return None  # not this one
         if source.size() >= end and source.fits(position):
-            return source
+            length = min(MARKER, end)
+            if marker is None or digest(source.read_at(length, end - length)) == marker:
+                return source
         source.close()
         return None

@@ -122,9 +122,7 @@ class Keeping:
         position = generation.position
         if position is None:
             return
-        if position.packed or (
-            not file.live and file.size == generation.size and file.size >= position.offset
-        ):
+        if position.packed or (not file.live and file.size == generation.size == position.offset):
             generation.position = replace(position, identity=file.identity)
             self._registry.claim(file.identity, self, generation)
             if file.live:

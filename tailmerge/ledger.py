@@ -19,12 +19,13 @@ from tailmerge.keeping import Keeping
 from tailmerge.named import NamedFile
 from tailmerge.output import Output
 from tailmerge.piped import Stream
-from tailmerge.position import Position
+from tailmerge.position import HEAD, Position
 from tailmerge.registry import Registry
 from tailmerge.report import Report, cannot_write_state
 from tailmerge.resend import output_name, renew, take_over_stream
 from tailmerge.resume import Resume
 from tailmerge.series import Series
+from tailmerge.source import Source
 from tailmerge.state import FORGET_SECONDS, Entry, Mark, State
 from tailmerge.system import System
 
@@ -33,6 +34,11 @@ REFRESH_SECONDS = 24 * 3600.0
 
 PAST_OUTPUTS = 20
 """Former outputs that are remembered, so that none of them is taken for an input."""
+
+
+def _has_grown(source: Source, length: int) -> bool:
+    """Whether so much more of its head is known that the journal is to know it, too."""
+    return len(source.head) >= min(HEAD, max(1, 2 * length)) > length
 
 
 class Ledger:
@@ -48,7 +54,11 @@ class Ledger:
         self._is_open = False
         self.owed: Batch | None = None
         """What is to go out to a stream before anything else, then `begin`."""
-        self._met: set[int] = set()
+        self._met: dict[int, tuple[str, int]] = {}
+        """Of each number that the journal knows: its input's name, and how many bytes of
+        its head."""
+        self._growing: dict[int, tuple[Keeping, Generation]] = {}
+        """Files of which the journal knows less than a whole head."""
         self._read: set[int] = set()
         """Files that were read since the last sync, by their numbers."""
         self._synced_news = 0
@@ -85,7 +95,8 @@ class Ledger:
             self._is_open = True
         except OSError as error:
             raise cannot_write_state(self._journal.path, error) from error
-        self._met = set(self._state.entries)
+        for entry in self._state.entries.values():
+            self._met[entry.position.number] = (entry.series, entry.position.head_length)
 
     def begin(self) -> None:
         """What was owed to a stream has gone out."""
@@ -107,16 +118,31 @@ class Ledger:
     def _learn(self, keeping: Keeping, generation: Generation) -> None:
         source = generation.source
         number = source.number if source else generation.position and generation.position.number
-        if number in self._met:
-            return
+        name, length = self._met.get(number or 0, ("", 0))
+        if name != keeping.name or (source and _has_grown(source, length)):
+            self._note(keeping, generation)
+
+    def _note(self, keeping: Keeping, generation: Generation) -> None:
+        """Tell the journal of a file, or more of one that it knows."""
         position = keeping.remembered(generation)
-        if position:
-            self._met.add(position.number)
-            self._journal.note(Entry(keeping.name, position, generation.size, time.time()))
+        if position is None:
+            return
+        self._met[position.number] = (keeping.name, position.head_length)
+        if position.head_length < HEAD:
+            self._growing[position.number] = (keeping, generation)
+        else:
+            self._growing.pop(position.number, None)
+        self._journal.note(Entry(keeping.name, position, generation.size, time.time()))
 
     # what the output tells before it acts
 
     def announce(self, batch: Batch, at: int) -> None:
+        for span in batch.spans:
+            if growing := self._growing.get(span.source):
+                source, (_, length) = growing[1].source, self._met[span.source]
+                # What a file begins with tells it from all others: its last lines may be alike.
+                if source and source.number == span.source and _has_grown(source, length):
+                    self._note(*growing)
         self._journal.announce(batch, at)
         self._read.update(span.source for span in batch.spans)
 

@@ -125,7 +125,7 @@ class Source:
         """Bytes of a hole that were skipped and not yet spoken of."""
         self.written: Written | None = None
         """Where it is read ahead of the output; None: what is read is written at once."""
-        self.start_at(offset)
+        self._begin(offset, 0)
 
     def start_at(self, offset: int, cut_from: int = 0) -> None:
         """Go on from `offset` of what the file holds now.
@@ -133,6 +133,12 @@ class Source:
         `cut_from` is the offset before a truncation: a writer that does not append leaves
         at least so many NULs behind.
         """
+        self._begin(offset, cut_from)
+        if not offset:
+            # Before it is read: a kill may come first, its inode be given to another file.
+            self.head = self.read_at(HEAD, 0)
+
+    def _begin(self, offset: int, cut_from: int) -> None:
         self.offset = offset
         self.cut = False
         """A read found it rewritten; whoever looks next decides where to go on."""
@@ -210,7 +216,7 @@ class Source:
 
     def _check_unchanged(self, buffer: bytearray, got: int, asked: int) -> None:
         back = len(self.marker)
-        known = self.fragment[: asked - back]
+        known = self._known_ahead()[: asked - back]
         if (
             got < back + len(known)
             or not buffer.startswith(self.marker)
@@ -218,6 +224,10 @@ class Source:
         ):
             self.cut = True
             raise Rewritten(self.path)
+
+    def _known_ahead(self) -> bytes:
+        """The bytes behind the offset that were seen already."""
+        return max(self.fragment, b"" if self.offset else self.head, key=len)
 
     def _skip_hole(self, buffer: bytearray) -> bool:
         """Move the offset behind a hole at the file's start; False where there is none.
@@ -248,7 +258,7 @@ class Source:
 
     def is_unchanged(self) -> bool:
         """Whether the file still holds what was read of it last."""
-        known = self.marker + self.fragment
+        known = self.marker + self._known_ahead()
         return self.read_at(len(known), self.offset - len(self.marker)) == known
 
     def advance(self, buffer: bytearray, chunk: Chunk) -> None:
@@ -357,7 +367,7 @@ class Source:
         return self._position_at(self.offset, self.marker)
 
     def _position_at(self, offset: int, marker: bytes) -> Position:
-        head = self.head if self.offset else self.fragment[:HEAD]
+        head = self.head if self.offset else self._known_ahead()[:HEAD]
         return Position(
             self.path,
             self.identity,

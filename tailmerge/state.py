@@ -294,6 +294,18 @@ def _parse_head(head: dict[str, Any], name: str) -> tuple[State, int]:
     return state, int(head["files"])
 
 
+def _told_again(before: Entry, entry: Entry) -> Entry:
+    """A file that is known already: up to where it was forwarded only the batches say."""
+    old = before.position
+    position = replace(
+        entry.position,
+        offset=old.offset,
+        marker_length=old.marker_length,
+        marker=old.marker,
+    )
+    return replace(entry, position=position)
+
+
 def _apply(state: State, data: dict[str, Any]) -> None:
     """Take one line of the journal into account."""
     if "from" in data:
@@ -324,5 +336,6 @@ def _apply(state: State, data: dict[str, Any]) -> None:
         if not abs(seen) < float("inf"):
             raise ValueError("not a time")
         entry = Entry(_name(data["input"]), _position(data), size, seen)
-        state.entries[entry.position.number] = entry
-        state.origins[entry.position.number] = entry
+        for known in (state.entries, state.origins):
+            before = known.get(entry.position.number)
+            known[entry.position.number] = _told_again(before, entry) if before else entry

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import gzip
 import json
 import os
 import shutil
@@ -141,6 +142,45 @@ def rotated(scene: Scene) -> dict[str, Any]:
     return {}
 
 
+def moved(scene: Scene) -> dict[str, Any]:
+    """One input's file gets the other one's name."""
+    scene.append("a", 50)
+    scene.append("b", 50)
+    run()
+    os.unlink("b")
+    os.rename("a", "b")
+    scene.append("b", 3000, "a")
+    scene.append("a", 20, "a anew")
+    return {}
+
+
+def cut_and_packed(scene: Scene) -> dict[str, Any]:
+    """Copied and truncated with unread lines, then compressed; and that once more."""
+    scene.append("a", 50)
+    scene.append("b", 50)
+    run()
+    for number in (1, 2):
+        scene.append("a", 3000, f"a {number}")
+        if os.path.exists("a.1"):
+            with open("a.1", "rb") as plain, gzip.open("a.2.gz", "wb") as packed:
+                shutil.copyfileobj(plain, packed)
+            os.unlink("a.1")
+        shutil.copy("a", "a.1")
+        os.truncate("a", 0)
+    scene.append("a", 30, "a 3")
+    return {}
+
+
+def twice(scene: Scene) -> dict[str, Any]:
+    """Two one-shot runs in a row, the second with more to read."""
+    run()
+    scene.append("a", 3000)
+    run()
+    scene.append("a", 3000)
+    scene.append("b", 10)
+    return {}
+
+
 def overwritten(scene: Scene) -> dict[str, Any]:
     scene.append("a", 50)
     scene.append("b", 50)
@@ -198,6 +238,9 @@ SCENARIOS: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "plain": plain,
     "resumed": resumed,
     "rotated": rotated,
+    "moved": moved,
+    "cut_and_packed": cut_and_packed,
+    "twice": twice,
     "overwritten": overwritten,
     "long_line": long_line,
     "synced": synced,

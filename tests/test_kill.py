@@ -56,3 +56,7 @@ def test_an_output_that_is_rotated_after_a_kill_is_settled_where_it_went(scenari
 
 def test_inputs_that_are_rotated_after_a_kill_go_on_where_they_were() -> None:
     kill_everywhere("resumed", "input-rotation")
+
+
+def test_one_shot_runs_in_a_row_cost_and_double_nothing() -> None:
+    kill_everywhere("twice", "nothing")

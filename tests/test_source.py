@@ -155,6 +155,34 @@ def test_an_unfinished_line_that_was_cut_is_rewritten(log: Log) -> None:
         log.read()
 
 
+def test_what_a_file_begins_with_is_known_before_it_is_read(log: Log) -> None:
+    """A kill came before the first read, the inode went to another input's file, and that
+    was taken for this one: its lines doubled and ours lost."""
+    log.append(b"1\n2\n")
+    log.source.start_at(0)
+    known = log.source.position()
+    assert (known.offset, known.head_length) == (0, 4)
+    log.rewrite(b"another file\n")
+    assert not log.source.fits(known)
+
+
+def test_a_file_that_was_rewritten_before_it_was_read_is_rewritten(log: Log) -> None:
+    log.append(b"1\n2\n")
+    log.source.start_at(0)
+    log.rewrite(b"another\nfile\n")
+    assert not log.source.is_unchanged()
+    with pytest.raises(Rewritten):
+        log.read()
+
+
+def test_a_file_that_grew_before_it_was_read_is_the_same(log: Log) -> None:
+    log.append(b"1\n2")
+    log.source.start_at(0)
+    log.append(b"\n" + b"x" * 2 * HEAD + b"\n")
+    assert log.read() == b"1\n2\n" + b"x" * 2 * HEAD + b"\n"
+    assert log.source.position().head_length == HEAD
+
+
 def test_a_file_rewritten_with_the_same_bytes_goes_on(log: Log) -> None:
     """The contract's own limit."""
     log.append(b"one\n")

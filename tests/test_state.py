@@ -18,6 +18,7 @@ from tailmerge.state import (
     format_checkpoint,
     format_entry,
     format_mark,
+    format_record,
     parse_state,
 )
 
@@ -163,3 +164,20 @@ def use(state: State) -> None:
 def test_a_state_without_a_hand_on_it_is_read() -> None:
     text = whole() + "".join(line + "\n" for line in LINES)
     assert len(parse_state(text.encode(), "m.tailmerge", "boot").entries) == 2
+
+
+def test_a_file_that_is_told_of_again_keeps_the_place_that_its_batches_gave_it() -> None:
+    """It got another input's name, or more of its head became known; what the batch behind
+    that announces may not be in the output."""
+    record = format_record([(7, 6, 9, "m")], 0, 3, "f", "l", kept=False)
+    later = replace(POSITION, path="/logs/b", offset=9, head_length=9, head="more")
+    text = whole() + record + format_entry(Entry("/logs/b", later, 9, 2.0)) + record
+    state = parse_state(text.encode(), "m.tailmerge", "boot")
+    entry = state.entries[7]
+    assert (entry.series, entry.size) == ("/logs/b", 9)
+    assert (entry.position.path, entry.position.head) == ("/logs/b", "more")
+    assert (entry.position.offset, entry.position.marker) == (9, "m")
+    text = whole() + format_entry(Entry("/logs/b", later, 9, 2.0)) + record
+    state = parse_state(text.encode(), "m.tailmerge", "boot")
+    assert state.entries[7].position.offset == 6
+    assert state.origins[7].position.offset == 6
