@@ -15,7 +15,7 @@ from tailmerge.ending import Ending
 from tailmerge.feed import Feed, Progress
 from tailmerge.generation import Look, News
 from tailmerge.handles import Duplicate, HandleTail, Relay, WriteFunction, close_unread
-from tailmerge.lane import Lane
+from tailmerge.lane import Lane, look_at
 from tailmerge.packed import PackedSource
 from tailmerge.probe import RECHECK_SECONDS
 from tailmerge.series import Series
@@ -202,6 +202,7 @@ class SeriesTail:
         forward = asyncio.ensure_future(
             self._around.output.forward(source, until, last=last, feed=self.feed)
         )
+        forward.add_done_callback(look_at)  # we may be cancelled before it fails
         while not (await asyncio.wait([forward], timeout=HOLD_SECONDS))[0]:
             if self._around.watch.take_change(self.series):
                 await self._look_again(hold=True)

@@ -85,7 +85,7 @@ class Lane(threading.Thread):
             LaneStopped: the lane is not running.
         """
         future: asyncio.Future[T] = asyncio.wrap_future(self._post(function, *args))
-        future.add_done_callback(_look_at)
+        future.add_done_callback(look_at)
         await asyncio.wait([future])  # unlike a plain await it does not cancel what it waits for
         return future.result()
 
@@ -127,7 +127,7 @@ class Lane(threading.Thread):
         if last is None or loop is None:
             return
         future = asyncio.wrap_future(last)
-        future.add_done_callback(_look_at)
+        future.add_done_callback(look_at)
         while not future.done():
             answer = asyncio.Event()
             if not self._ask(asyncio.get_running_loop(), answer):
@@ -179,7 +179,7 @@ class Lane(threading.Thread):
         await self.stop()
 
 
-def _look_at(future: asyncio.Future[Any]) -> None:
+def look_at(future: asyncio.Future[Any]) -> None:
     """An error that nobody waits for any more is not asyncio's to complain of."""
     if not future.cancelled():
         future.exception()

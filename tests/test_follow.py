@@ -6,18 +6,21 @@ import asyncio
 import collections
 import errno
 import functools
+import gc
 import logging
 import os
 import stat
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, BinaryIO
 
 import pytest
 from helpers import Faulty, append, before, fault, on_lane, open_files, said
 
 from tailmerge import OutputError, UsageProblem, WriteThread, run_fully_async, tail_async
+from tailmerge.follow import SeriesTail
 from tailmerge.handles import Relay
 from tailmerge.lane import Lane, LaneStopped
 from tailmerge.lines import BLOCK
@@ -621,3 +624,32 @@ async def test_the_lines_of_a_handle_are_kept_beside_the_journal() -> None:
         )
     assert kept == [b"one\ntwo\n"]
     assert merged() == b"one\ntwo\n"
+
+
+async def test_a_forward_that_fails_after_its_tail_was_cancelled_is_nobodys_complaint() -> None:
+    """asyncio wrote "Task exception was never retrieved" behind the message."""
+    complaints: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    begun, fail = asyncio.Event(), asyncio.Event()
+
+    class Output:
+        async def forward(self, *_: Any, **__: Any) -> None:
+            begun.set()
+            await fail.wait()
+            raise OutputError("full")
+
+    around: Any = SimpleNamespace(output=Output(), watch=None)
+    series: Any = SimpleNamespace(path="a.log", is_known=False)
+    source: Any = None
+    tail = asyncio.create_task(
+        SeriesTail(series, around, named=True)._forward_once(source, None, False)
+    )
+    await begun.wait()
+    tail.cancel()
+    await asyncio.gather(tail, return_exceptions=True)
+    del tail
+    fail.set()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    gc.collect()
+    assert complaints == []
