@@ -122,7 +122,7 @@ class Run:
                 try:
                     await output.settle()
                 finally:
-                    await output.call(self._close)
+                    await output.close_inputs(self._close)
 
     def _make_route(self, in_turn: Turn) -> Route:
         settings = self.settings

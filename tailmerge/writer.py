@@ -12,7 +12,7 @@ import asyncio
 import errno
 import os
 import stat
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from tailmerge.batch import lines_batch
@@ -325,6 +325,17 @@ class WriteThread(Lane):
             await self._syncing.wait_failure()
         else:
             await asyncio.Event().wait()
+
+    async def close_inputs(self, close: Callable[[], None]) -> None:
+        """At the end of a run: call `close` once no batch of any input is under way."""
+
+        async def close_in_turn() -> None:
+            assert self._turn is not None
+            self._opened.hurry()
+            async with self._turn:
+                close()
+
+        await self.send(close_in_turn)
 
     async def close_source(self, source: Source) -> None:
         """Close a source once no batch of it is under way; on the thread's own loop."""

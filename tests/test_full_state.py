@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from helpers import Faulty, append, fault, on_lane, said, short
 
+from tailmerge import run_fully_async
 from tailmerge.batch import Span, lines_batch
 from tailmerge.folders import Folders
 from tailmerge.journal import Journal
@@ -115,3 +116,27 @@ async def test_a_folder_that_takes_no_state_is_wrong_for_good() -> None:
     )
     with pytest.raises(Exception, match=r"the state cannot be written: .*--state"):
         await writer.__aenter__()
+
+
+async def test_a_run_that_is_cancelled_inside_a_long_line_goes_on_with_it_whole() -> None:
+    line = b"y" * 700_000 + b"\n"
+    await asyncio.to_thread(append, "a.log", line)
+    full = [fault(errno.ENOSPC)] * 2
+    waits = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def failing(real: object, *args: object) -> int:
+        loop.call_soon_threadsafe(waits.set)
+        raise fault(errno.ENOSPC)
+
+    system = Faulty(write=[None, short(100_000), failing, *full])
+    task = asyncio.create_task(
+        run_fully_async(["a.log"], 0.01, "m", state_path="m.tailmerge", system=system)
+    )
+    await waits.wait()
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    assert system.spent
+    await run_fully_async(["a.log"], 0.01, "m", once=True, state_path="m.tailmerge")
+    assert await asyncio.to_thread(Path("m").read_bytes) == line
