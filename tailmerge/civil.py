@@ -74,6 +74,10 @@ class Calendar:
         """The time of the line before, in ns since the epoch."""
         self.is_certain = True
         """Whether the last answer depends on nothing but the text: it may be kept."""
+        self.is_steady = True
+        """Whether the offset is the same within the hour of the last answer."""
+        self.is_brief = False
+        """Whether the last answer may be kept only until another hour begins."""
         self.year = 0
         """The year that the last date without one was in; kept answers hold for one year."""
         self._utc = utc
@@ -93,7 +97,8 @@ class Calendar:
         Raises:
             ValueError: there is no such date.
         """
-        self.is_certain = True
+        self.is_certain = self.is_steady = True
+        self.is_brief = False
         if not moment.month:
             return self._find_day(moment)
         if moment.year is None:
@@ -159,6 +164,7 @@ class Calendar:
         offset = self._offsets[ordinal]
         if offset is not None:
             return (ordinal - EPOCH_DAY) * DAY + second - offset
+        self.is_steady = False
         first, again = _to_local(ordinal, second, 0), _to_local(ordinal, second, 1)
         if again <= first:
             return first
@@ -208,7 +214,7 @@ class Calendar:
 
     def _find_day(self, moment: Moment) -> int:
         """The instant of a time without a date: on the day of the line before, or the next."""
-        self.is_certain = False
+        self.is_brief = True
         if self.last is None:
             limit = self.reference + JITTER
             ordinal = date.fromtimestamp(limit).toordinal()

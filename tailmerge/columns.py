@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from tailmerge.layout import Layout
+from tailmerge.layout import Layout, is_inner
 from tailmerge.moments import SCALES
 
 Other = Callable[[bytes, int | None], tuple[int | None, int | None, bool]]
@@ -41,9 +41,9 @@ def _read_short(
 ) -> int | None:
     """The fraction has at most three digits."""
     start, cut, end = layout.start, layout.cut, layout.end
-    known, ends = layout.seconds.get, layout.ends.get
+    known, find_second, ends = layout.seconds.get, layout.find_second, layout.ends.get
     for line in rest:
-        base = known(line[start:cut])
+        base = known(line[start:cut]) or find_second(line[start:cut])
         if base is not None:
             more = ends(line[cut:end])
             if more is not None:
@@ -66,9 +66,10 @@ def _read_long(
 ) -> int | None:
     """The fraction has more digits, always as many."""
     start, cut, stop, end = layout.start, layout.cut, layout.stop, layout.end
-    tail, scale, known = layout.tail, layout.scale, layout.seconds.get
+    tail, scale = layout.tail, layout.scale
+    known, find_second = layout.seconds.get, layout.find_second
     for line in rest:
-        base = known(line[start:cut])
+        base = known(line[start:cut]) or find_second(line[start:cut])
         if base is not None and line[stop:end] == tail:
             digits = line[cut:stop]
             if digits.isdigit():
@@ -92,13 +93,16 @@ def _read_behind(
     """The time stands behind the same bytes, or its fraction has any number of digits."""
     start, cut, inside = layout.start, layout.cut, layout.inside
     lead, length, behind = layout.lead, len(layout.lead), len(layout.tail)
-    known, tail, scale = layout.seconds.get, layout.tail, layout.scale
+    known, find_second = layout.seconds.get, layout.find_second
+    tail, scale = layout.tail, layout.scale
     for line in rest:
         place = line.find(lead)
         first = place + length + start
         mid = place + length + cut
-        base = known(line[first:mid])
-        if base is not None and not (inside and _is_inner(line, inside, place)):
+        base = known(line[first:mid]) or find_second(line[first:mid])
+        if base is not None and not (
+            inside and line.find(b"{", inside, place) >= 0 and is_inner(line, inside, place)
+        ):
             if not scale and line[mid : mid + behind] == tail:
                 last = base
                 append(base)
@@ -114,9 +118,3 @@ def _read_behind(
         if not holds:
             break
     return last
-
-
-def _is_inner(line: bytes, begin: int, end: int) -> bool:
-    """Whether what begins at `end` is in an object within the object."""
-    opened = line.count(b"{", begin, end)
-    return bool(opened) and opened != line.count(b"}", begin, end)

@@ -19,6 +19,8 @@ KEPT = 5_000
 """Seconds (or fractions) that a layout keeps in mind before it begins anew."""
 MOVES = 8
 """How often the place of the time may change before it counts as one that has none."""
+STARTS = 6
+"""Columns at which a time is looked for, where nothing before it tells."""
 STEADY = 32
 """Lines (with another second each) after which earlier changes are forgiven."""
 RETRY = 5_000
@@ -77,6 +79,10 @@ class Layout:
         """From the text between `cut` and `end` to ns, where the fraction is short."""
         self.moves = 0
         """How often the columns have changed."""
+        self._hours: dict[bytes, int] = {}
+        self._minute = -1
+        self._span = 0
+        self._sign = b""
         self._restless = 0
         self._steady = 0
         self.reach = limit
@@ -118,19 +124,24 @@ class Layout:
                 return None
             if not calendar.is_certain:
                 return base + read_fraction(fraction, self.shape.count)
-            self._keep(head, tail, base, calendar.year)
-        self._learn(found, line, raw, base)
+            self._keep(head, tail, base, calendar)
+            self._learn(found, line, raw, base)
+            if calendar.is_steady:
+                self._keep_hour(found, base)
+        else:
+            self._learn(found, line, raw, base)
         return base + read_fraction(fraction, self.shape.count)
 
     def forget(self) -> None:
         """Keep nothing in mind: what the texts mean has changed."""
         self._known.clear()
+        self._hours.clear()
         self.seconds.clear()
 
-    def _keep(self, head: bytes, tail: bytes, base: int, year: int) -> None:
-        if year != self._year or len(self._known) >= KEPT:
+    def _keep(self, head: bytes, tail: bytes, base: int, calendar: Calendar) -> None:
+        if calendar.year != self._year or calendar.is_brief or len(self._known) >= KEPT:
             self.forget()
-            self._year = year
+            self._year = calendar.year
         self._known[head, tail] = base
 
     def _learn(self, found: Match[bytes], line: bytes, raw: bytes | None, base: int) -> None:
@@ -162,9 +173,7 @@ class Layout:
             self.is_flexible = cut < stop and self.cut < self.stop and tail.strip() != b""
             self._settle(found, (start, cut, stop, end), tail)
         elif start not in self.starts:
-            if len(self.starts) == MOVES:
-                self._settle(found, (start, cut, stop, end), tail)
-            self.starts.append(start)
+            self._move(found, line, columns, origin)
         self.seconds[line[columns[0] : columns[1]]] = base
 
     def _may_settle(self) -> bool:
@@ -177,18 +186,71 @@ class Layout:
             self._restless = self._steady = 0
         return self._restless < MOVES
 
-    def read_elsewhere(self, line: bytes) -> int | None:
-        """Return the time in ns where it stands at another column that was seen before."""
-        width, digits = self.cut - self.start, self.stop - self.cut
-        for start in self.starts[1:]:
-            base = self.seconds.get(line[start : start + width])
+    def _move(
+        self, found: Match[bytes], line: bytes, columns: tuple[int, ...], origin: int
+    ) -> None:
+        """The same at another column: behind the same bytes, or it is one more column."""
+        lead = b"" if self.lead else find_lead(line, columns[0])
+        if not lead and not self.lead and len(self.starts) < STARTS:
+            self.starts.append(columns[0] - origin)
+            return
+        if lead:
+            self.lead, origin = lead, columns[0]
+        start, cut, stop, end = (column - origin for column in columns)
+        self._settle(found, (start, cut, stop, end), self.tail)
+
+    def read_known(self, line: bytes) -> int | None:
+        """Return the time in ns where it stands at columns that were seen before."""
+        width = self.cut - self.start
+        behind = line.find(self.lead) + len(self.lead) + self.start
+        places = [behind] if self.lead else self.starts
+        for start in places:
+            cut = start + width
+            head = line[start:cut]
+            base = self.seconds.get(head)
+            if base is None:
+                base = self.find_second(head)
             if base is None:
                 continue
-            cut = start + width
-            fraction = line[cut : cut + digits]
-            if line.startswith(self.tail, cut + digits) and (not digits or fraction.isdigit()):
-                return base + int(fraction or b"0") * self.scale
+            stop = cut + self.stop - self.cut
+            fraction = line[cut:stop]
+            if line.startswith(self.tail, stop) and (stop == cut or fraction.isdigit()):
+                inner = self.inside and is_inner(line, self.inside, start - len(self.lead))
+                return None if inner else base + int(fraction or b"0") * self.scale
         return None
+
+    def find_second(self, head: bytes) -> int | None:
+        """Return the ns of a second in an hour that was seen before; it is kept in mind."""
+        at = self._minute
+        if at < 0:
+            return None
+        hour = self._hours.get(head[:at])
+        more = MINUTES.get(head[at : at + self._span])
+        if hour is None or more is None or head[at + self._span :] != self._sign:
+            return None
+        if len(self.seconds) >= KEPT:
+            self.seconds.clear()
+        base = hour + more
+        self.seconds[head] = base
+        return base
+
+    def _keep_hour(self, found: Match[bytes], base: int) -> None:
+        """Keep the hour of a match, where minute and second stand together in its head."""
+        groups = found.groupdict()
+        start, cut = _find_columns(found)[:2]
+        self._minute = -1
+        if not groups.get("M") or not groups.get("S"):
+            return
+        minute, second = found.start("M") - start, found.end("S") - start
+        text = found.string[start + minute : start + second]
+        more = MINUTES.get(text)
+        if more is None or second > cut - start:
+            return
+        self._minute, self._span = minute, second - minute
+        self._sign = found.string[start + second : cut]
+        if len(self._hours) >= KEPT:
+            self._hours.clear()
+        self._hours[found.string[start : start + minute]] = base - more
 
     def _settle(self, found: Match[bytes], columns: tuple[int, int, int, int], tail: bytes) -> None:
         """The columns are these from now on."""
@@ -202,6 +264,7 @@ class Layout:
         self.has_zone = bool(groups.get("z") or groups.get("E"))
         self.is_halved = bool(groups.get("p"))
         self.seconds.clear()
+        self._hours.clear()
         width = self.stop - self.cut
         self.scale = SCALES[width] if width else 0
         if not width:
@@ -211,6 +274,30 @@ class Layout:
             self.ends = {b"%0*d%s" % (width, n, self.tail): n * self.scale for n in counted}
         else:
             self.ends = {}
+
+
+def find_lead(line: bytes, start: int) -> bytes:
+    """Return the few bytes before a time that are nowhere before them; empty for none."""
+    for length in (1, 2, 3):
+        lead = line[max(0, start - length) : start]
+        if lead and not lead[-1:].isalnum() and line.find(lead) + len(lead) == start:
+            return lead
+    return b""
+
+
+def is_inner(line: bytes, begin: int, end: int) -> bool:
+    """Whether what begins at `end` is in an object within the object."""
+    opened = line.count(b"{", begin, end)
+    return bool(opened) and opened != line.count(b"}", begin, end)
+
+
+MINUTES = {
+    b"%02d%s%02d" % (minute, sign, second): (minute * 60 + second) * SECOND
+    for sign in (b":", b".", b"")
+    for minute in range(60)
+    for second in range(60)
+}
+"""From minute and second to ns."""
 
 
 def _find_columns(found: Match[bytes]) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ from re import Match, Pattern
 from tailmerge.civil import DAY
 from tailmerge.formats import make_shapes
 from tailmerge.grammar import BEFORE, PREFIX, Shape
-from tailmerge.layout import Layout, compile_shape
+from tailmerge.layout import Layout, compile_shape, find_lead
 
 NEAR = 220
 """Bytes of a line within which its time begins, where it is not in a named field."""
@@ -49,12 +49,17 @@ LIKELY_KEY = re.compile(r"(?i).*(?:time|timestamp|date|[_.]ts|[_.]at)$")
 LOGFMT = re.compile(
     rb"(?:^|[\s,|{])(@?(?:time|timestamp|ts|t|datetime|eventtime|date|_time|asctime|rt|devTime|eventTime)=[\"'\[]?)"
 )
+KEY_HINTS = (b"time=", b"ts=", b"t=", b"stamp=", b"date=", b"Time=")
 OBJECT = re.compile(rb"(?:[\w.@/-]+ *\| *|\[[^\]\n]{1,80}\] *)?\{")
 STRUCTURED = re.compile(
     rb"(?:\S{1,64} )?(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7}"
     rb"|\S+ \S+ \S+ |\[pid: |\S+:\d{1,5} |- )"
 )
 """How a line of an access log begins."""
+BRACKET = re.compile(rb"\[(?:\d{1,4}[-/]|[A-Z][a-z]{2} )")
+OPENERS = (b"[", b"(", b"=", b"|", b'"', b"'")
+DATED = re.compile(rb"\d[-/.]\d|[A-Za-z]{3},? {1,2}\d|\d[-/ ]?[A-Z][a-z]{2}|\d{8}|\d\xe5")
+"""What any date has in it."""
 SECONDS_NANOS = (
     rb'"(?:epochSecond|seconds|timestampSeconds)"\s*:\s*"?(?P<head>(?P<E>[1-4]\d{9}))"?\s*,\s*'
     rb'"(?:nanoOfSecond|nanos|timestampNanos)"\s*:\s*(?P<frac>\d{1,9})(?P<tail>)(?!\d)'
@@ -169,6 +174,8 @@ def _choose_keys(parsed: dict[str, object]) -> list[tuple[str, object]]:
 
 def find_key(line: bytes, grammar: Grammar) -> Found | None:
     """The time of a line of `key=value` pairs."""
+    if not any(hint in line for hint in KEY_HINTS):
+        return None
     for key in LOGFMT.finditer(line, 0, FAR):
         before = rb"(?:(?<=^)|(?<=[\s,|{]))" + re.escape(key[1])
         found = _try_value(line, (VALUE, *grammar.shapes), before, is_object=False)
@@ -216,7 +223,7 @@ def find_at_start(line: bytes, grammar: Grammar, *, vague: bool, dateless: bool)
 
 def find_in_brackets(line: bytes, grammar: Grammar) -> Found | None:
     """The time of a line of an access log: in brackets, behind an address and names."""
-    if not STRUCTURED.match(line):
+    if not BRACKET.search(line, 0, NEAR) or not STRUCTURED.match(line):
         return None
     found = find_anywhere(line, grammar)
     if found is None or line[found.match.start("head") - 1 :][:1] != b"[":
@@ -226,7 +233,7 @@ def find_in_brackets(line: bytes, grammar: Grammar) -> Found | None:
 
 def find_anywhere(line: bytes, grammar: Grammar) -> Found | None:
     """The leftmost time among the words of a line."""
-    if not grammar.anywhere.search(line, 0, NEAR):
+    if not DATED.search(line, 0, NEAR) or not grammar.anywhere.search(line, 0, NEAR):
         return None
     best: tuple[int, Shape, Match[bytes]] | None = None
     for shape, pattern in zip(grammar.shapes, grammar.plain, strict=True):
@@ -238,21 +245,10 @@ def find_anywhere(line: bytes, grammar: Grammar) -> Found | None:
     if best is None:
         return None
     start, shape, match = best
-    lead = _find_lead(line, start)
+    lead = find_lead(line, start) if line[start - 1 : start] in OPENERS else b""
     pattern = compile_shape(shape, re.escape(lead))
     layout = Layout(shape, pattern, is_anchored=False, lead=lead, limit=NEAR)
     return Found(shape, match, layout, False)
-
-
-def _find_lead(line: bytes, start: int) -> bytes:
-    """The few bytes before a time that are nowhere before them; empty without brackets."""
-    if line[start - 1 : start] not in (b"[", b"(", b"=", b"|", b'"', b"'"):
-        return b""
-    for length in (1, 2, 3):
-        lead = line[max(0, start - length) : start]
-        if line.find(lead) + len(lead) == start and not lead[:1].isalnum():
-            return lead
-    return line[start - 1 : start]
 
 
 def find_number(line: bytes, block: Sequence[bytes], reference: float) -> Found | None:

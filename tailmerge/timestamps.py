@@ -27,6 +27,8 @@ __all__ = ["Clock", "check_time_format", "format_rfc3339"]
 
 REMEMBERED = 12
 """Formats of one file that are kept in mind."""
+FRUITLESS = 2_000
+"""Lines in a row whose words are searched for a time in vain, before that is given up."""
 AHEAD = 200
 """Lines that are looked at to tell days from months."""
 SLACK = 24
@@ -62,6 +64,7 @@ class Clock:
         self._has_start = False
         self._is_relative = False
         self._is_indented = False
+        self._fruitless = 0
         self._is_even = True
         self._fields = b""
         self._is_given = time_format is not None
@@ -160,16 +163,15 @@ class Clock:
         """Read one line by the formats seen so far, or by a new one."""
         if line[:1] == b"#" and not self._is_given and self._read_directive(line):
             return None
-        current = self._current
-        if current is not None and len(current.starts) > 1:
-            found = current.read_elsewhere(line)
-            if found is not None:
-                return self._take(current, found)
-        digits = line.translate(ZEROS)
-        if not (self._is_given or b"0:00" in digits or b"000000" in digits or b"0.00" in digits):
+        if line[:1] in (b" ", b"\t") and not self._is_indented and self._current is not None:
             self._is_even = False
             return None
-        if line[:1] in (b" ", b"\t") and not self._is_indented and self._current is not None:
+        for layout in self._layouts:
+            found = layout.read_known(line) if layout.is_fixed else None
+            if found is not None:
+                return self._take(layout, found)
+        digits = line.translate(ZEROS)
+        if not (self._is_given or b"0:00" in digits or b"000000" in digits or b"0.00" in digits):
             self._is_even = False
             return None
         raw = None
@@ -200,13 +202,12 @@ class Clock:
             layout.reach = match.start("head") + SLACK
 
     def _take(self, layout: Layout, found: int) -> int:
-        """The layout is tried first from now on, among those of its kind."""
+        """The layout is the current one from now on; a new one goes before others of its kind."""
         if self._current is not layout:
-            if layout in self._layouts:
-                self._layouts.remove(layout)
-            self._layouts.insert(0, layout)
-            self._layouts.sort(key=lambda one: not one.is_anchored)
-            del self._layouts[REMEMBERED:]
+            if layout not in self._layouts:
+                self._layouts.insert(0, layout)
+                self._layouts.sort(key=lambda one: not one.is_anchored)
+                del self._layouts[REMEMBERED:]
             self._current = layout
         self._calendar.last = found
         return found
@@ -224,7 +225,10 @@ class Clock:
         )
         if found is not None or self._has_start:
             return found
+        if self._fruitless >= FRUITLESS:
+            return None
         found = recognise.find_anywhere(line, grammar)
+        self._fruitless = 0 if found else self._fruitless + 1
         if found is None and is_first:
             found = recognise.find_number(line, self._block[:AHEAD], self._calendar.reference)
         return found

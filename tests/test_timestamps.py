@@ -286,6 +286,31 @@ def test_what_was_written_is_read_again(moments: list[datetime], written: str) -
     assert clock(utc=True).find_times(lines) == [to_ns(moment) for moment in moments]
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.datetimes(datetime(2026, 10, 1), datetime(2026, 10, 2)),
+            st.sampled_from(WRITTEN),
+        ),
+        max_size=60,
+    ),
+    st.integers(1, 20),
+)
+def test_formats_that_alternate_are_read_as_each_alone(
+    rows: list[tuple[datetime, str]], size: int
+) -> None:
+    lines, expected = [], []
+    for moment, written in rows:
+        exact = moment if "%f" in written else moment.replace(microsecond=0)
+        lines.append(moment.strftime(written).encode() + b" message\n")
+        expected.append(to_ns(exact))
+    one = clock(utc=True)
+    found: list[int | None] = []
+    for begin in range(0, len(lines), size):
+        found += one.find_times(lines[begin : begin + size])
+    assert found == expected
+
+
 def to_ns(moment: datetime) -> int:
     whole = moment.replace(tzinfo=UTC, microsecond=0)
     return int(whole.timestamp()) * SECOND + moment.microsecond * 1000
