@@ -84,14 +84,15 @@ def make_zone(names: frozenset[str]) -> bytes:
 
 
 MARK = (
-    rb"(?:"
+    rb"(?>"  # what was taken is not given back, or a line of dashes would take for ever
     rb"<\d{1,3}>(?:\d{1,2} )?"  # syslog's priority
     rb"|[\w.@/-]+ *\| ?"  # a container's name
+    rb"|\[[A-Z](?= \d)"  # a level and the time in brackets
     rb"|\[[^\]\[\n]{0,60}\][:,]?"  # anything in brackets
     rb"|(?i:trace|debug|verbose|info(?:rmation)?|notice|warn(?:ing)?|err(?:or)?|crit(?:ical)?"
     rb"|alert|emerg|fatal|severe|panic|fine[rs]?t?|config|log|audit)\b[\]:,|-]?"
     rb"|\d{1,10}[:,;|]?(?:[A-Z]\b)?"  # a count, a process, redis' role
-    rb"|\[?[A-Z][,:|]?(?=[ \[])"
+    rb"|[A-Z][,:|]?(?=[ \[])"
     rb"|(?i:date|time|timestamp|ts)(?:[:=]| [:=] )"
     rb"|=[A-Z ]{3,30}=+"  # Erlang
     rb"|(?:node=\S{1,60} )?type=\S{1,40} msg=audit\("

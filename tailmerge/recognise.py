@@ -9,6 +9,7 @@ is taken.
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import re
 from collections.abc import Sequence
@@ -25,6 +26,8 @@ NEAR = 220
 FAR = 64 * 1024
 """The same for a named field."""
 
+TRIED = 8
+"""Keys of one line whose values are looked at."""
 LIKE_LINES = 3
 """Lines that must be alike before a bare number among words counts as a time."""
 YEARS = 3 * 365 * DAY
@@ -164,32 +167,39 @@ def _list_candidates(text: bytes) -> list[tuple[str, object]]:
     if not isinstance(parsed, dict):
         return []
     inner = [item for item in parsed.items() if isinstance(item[1], dict)]
-    return _choose_keys(parsed) + inner
+    return _choose_keys(parsed) + inner[:TRIED]
 
 
 def _choose_keys(parsed: dict[str, object]) -> list[tuple[str, object]]:
     known = [(key, parsed[key]) for key in KEYS if key in parsed]
-    return known + [item for item in parsed.items() if LIKELY_KEY.match(item[0])]
+    likely = [item for item in parsed.items() if LIKELY_KEY.match(item[0])]
+    return (known + likely)[:TRIED]
 
 
 def find_key(line: bytes, grammar: Grammar) -> Found | None:
     """The time of a line of `key=value` pairs."""
     if not any(hint in line for hint in KEY_HINTS):
         return None
-    for key in LOGFMT.finditer(line, 0, FAR):
+    for key in itertools.islice(LOGFMT.finditer(line, 0, FAR), TRIED):
         before = rb"(?:(?<=^)|(?<=[\s,|{]))" + re.escape(key[1])
-        found = _try_value(line, (VALUE, *grammar.shapes), before, is_object=False)
+        span = (key.start(), key.end() + NEAR)
+        found = _try_value(line, (VALUE, *grammar.shapes), before, is_object=False, span=span)
         if found is not None:
             return found
     return None
 
 
 def _try_value(
-    line: bytes, shapes: tuple[Shape, ...], before: bytes, *, is_object: bool
+    line: bytes,
+    shapes: tuple[Shape, ...],
+    before: bytes,
+    *,
+    is_object: bool,
+    span: tuple[int, int] = (0, FAR),
 ) -> Found | None:
     for shape in shapes:
         pattern = re.compile(before + shape.pattern.removeprefix(BEFORE))
-        match = pattern.search(line, 0, FAR)
+        match = pattern.search(line, *span)
         if match is None or shape.name == "time of day":
             continue
         lead = line[match.start() : match.start("head")]

@@ -20,7 +20,7 @@ from tailmerge.columns import read_run
 from tailmerge.grammar import ANSI, RELATIVE
 from tailmerge.layout import ZEROS, Layout, compile_shape
 from tailmerge.moments import choose_order
-from tailmerge.recognise import NEAR, Found
+from tailmerge.recognise import FAR, NEAR, Found
 from tailmerge.timeformat import check_time_format, make_shape
 
 __all__ = ["Clock", "check_time_format", "format_rfc3339"]
@@ -170,7 +170,7 @@ class Clock:
             found = layout.read_known(line) if layout.is_fixed else None
             if found is not None:
                 return self._take(layout, found)
-        digits = line.translate(ZEROS)
+        digits = line[:FAR].translate(ZEROS)
         if not (self._is_given or b"0:00" in digits or b"000000" in digits or b"0.00" in digits):
             self._is_even = False
             return None

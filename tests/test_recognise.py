@@ -168,3 +168,12 @@ def test_numbers_that_do_not_belong_together_are_no_column_of_seconds() -> None:
     assert times([f"job {number} done" for number in (1077804742, 1277804742, 1477804742)]) == [
         None
     ] * 3  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["-" * 5000, "[[[[" * 1000, "t=1 " * 5000, " [a] [b] 12 INFO -" * 300, "x" * 5_000_000],
+)
+def test_no_line_takes_for_ever(line: str) -> None:
+    """A line of dashes once took 3 ms, one of keys minutes; the suite's limit would tell."""
+    assert times([line + " 0:00"] * 5) == [None] * 5
