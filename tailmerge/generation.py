@@ -7,6 +7,7 @@ of it.
 from __future__ import annotations
 
 import enum
+import time
 from dataclasses import dataclass, field
 
 from tailmerge.position import Position
@@ -39,7 +40,7 @@ class Generation:
     """When it was last seen to grow, or rotated, seconds of the loop's clock."""
     missed: bool = False
     """It was cut, and one look found no copy of it."""
-    seen: float = 0.0
+    seen: float = field(default_factory=time.time)
     """When there was a file of this content last, seconds since the epoch."""
 
     def has_grown(self, now: float) -> bool:

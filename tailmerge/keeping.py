@@ -213,7 +213,7 @@ class Keeping:
                 generation.position = source.position()
         except OSError:  # it cannot be read any more: what was known of it must do
             generation.position = source.position_before()
-        generation.source = None
+        generation.source, generation.seen = None, time.time()
 
     def unfinished(self) -> list[Source]:
         """What has an unfinished last line, opened where need be."""

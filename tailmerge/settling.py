@@ -7,6 +7,7 @@ what is to be read is opened, oldest first.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from tailmerge.beside import Beside
 from tailmerge.candidates import Candidates
@@ -73,8 +74,6 @@ class Settling:
                 held[file.identity].path = file.path
         if live:
             unknown.append(live)
-        cut = {generation: generation.source for generation in keeping if generation.source}
-        cut = {generation: source for generation, source in cut.items() if source.cut}
         if unknown:
             standing = [f for f in rotated if f.identity in held]
             standing += [  # deleted, or moved out of sight, and known all the same
@@ -82,7 +81,7 @@ class Settling:
                 for file, generation in held.items()
                 if generation.path is None
             ]
-            self._match(unknown, standing, cut, found, first, now)
+            self._match(unknown, standing, found, first, now)
         for generation in keeping:
             if generation.source and generation.source.cut:
                 if not generation.missed:  # a name that moved while the folder was listed
@@ -111,24 +110,15 @@ class Settling:
         self,
         unknown: list[Seen],
         standing: list[Seen],
-        cut: dict[Generation, Source],
         found: Findings,
         first: bool,
         now: float,
     ) -> None:
         """By content: goes on at its position, is a copy, or is new."""
         keeping = self.keeping
-        positions = [(g, g.position) for g in keeping.rotated if g.position]
-        positions += [(generation, source.position_before()) for generation, source in cut.items()]
-        if keeping.live and keeping.live.source:
-            source = keeping.live.source
-            standing = [
-                *standing,
-                Seen(keeping.path, source.identity, source.size(), now, live=True),
-            ]
         known = [g.source for g in keeping if g.source]
         with Candidates(self._system, known) as candidates:
-            matching = match(positions, unknown, standing, candidates.fits, candidates.is_copy)
+            cut, matching = self._compare(unknown, standing, candidates, now)
             self.waits = bool(matching.copies)
             if any(file.live for file in matching.new):
                 self._beside.came_up_together = {file.identity for file in matching.copies}
@@ -140,6 +130,36 @@ class Settling:
                     keeping.pass_over(shorter)
             for file in new:
                 self._read_new(file, candidates, found, first, now)
+
+    def _compare(
+        self, unknown: list[Seen], standing: list[Seen], candidates: Candidates, now: float
+    ) -> tuple[dict[Generation, Source], Matching[Generation]]:
+        """What was cut, and the matching.
+
+        An original that is cut while it is compared with its copy no longer shows that it is
+        one: the copy would be read as new. Each can be cut only once, so this comes to an end.
+        """
+        keeping = self.keeping
+        live = keeping.live and keeping.live.source
+        while True:
+            held = {generation: generation.source for generation in keeping if generation.source}
+            cut = {generation: source for generation, source in held.items() if source.cut}
+            positions = [(g, g.position) for g in keeping.rotated if g.position]
+            positions += [(g, source.position_before()) for g, source in cut.items()]
+            others = list(standing)
+            if live:
+                others.append(Seen(keeping.path, live.identity, live.size(), now, live=True))
+            matching = match(positions, unknown, others, candidates.fits, candidates.is_copy)
+            if not matching.new or not self._see_cuts(held.values()):
+                return cut, matching
+
+    @staticmethod
+    def _see_cuts(sources: Iterable[Source]) -> bool:
+        """Whether a file that stood a moment ago was cut since."""
+        found = [source for source in sources if not source.cut and not source.is_unchanged()]
+        for source in found:
+            source.cut = True
+        return bool(found)
 
     def _go_on(
         self,

@@ -1,0 +1,63 @@
+"""What is kept in mind of a series' files, where a kill or a cut came at a bad moment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from helpers import append
+from test_series import Run, copy, follow, nothing
+
+from tailmerge.position import position_of
+from tailmerge.state import Entry
+from tailmerge.system import System
+
+
+class CutWhenCopyIsOpened(System):
+    """Cuts a.log at the moment when its copy is opened to be compared with it."""
+
+    fired = False
+
+    def open(self, path: str, flags: int, mode: int = 0o600) -> int:
+        if path == "a.log.1" and not self.fired:
+            self.fired = True
+            os.truncate("a.log", 0)
+            append("a.log", b"5\n")
+        return super().open(path, flags, mode)
+
+
+def test_a_file_that_is_cut_while_its_copy_is_compared_is_not_read_twice() -> None:
+    """The copy was no longer like the file that had been cut, and so was read as a new one."""
+    append("a.log", b"1\n2\n")
+    system = CutWhenCopyIsOpened()
+
+    async def story(run: Run) -> None:
+        append("a.log", b"3\n4\n")
+        copy()
+        await run.seconds(2)
+        run.finish()  # with a last look
+
+    assert follow(story, system=system).merged == b"1\n2\n3\n4\n5\n"
+    assert system.fired
+
+
+def test_a_deleted_file_that_was_held_is_kept_in_mind_when_the_run_ends() -> None:
+    """It was forgotten at once, and its compressed form merged again by the next run."""
+    append("a.log", b"1\n2\n")
+
+    async def story(run: Run) -> None:
+        os.unlink("a.log")
+        await run.seconds(0.3)
+
+    run = follow(story)
+    assert [entry.position.offset for entry in run.series[0].keeping.entries()] == [4]
+
+
+def test_a_rotated_file_that_is_known_and_was_not_read_is_read() -> None:
+    """A kill came between; its size being as it was it counted as read to its end."""
+    Path("a.log.1").write_bytes(b"1\n2\n")
+    append("a.log", b"3\n")
+    with open("a.log.1", "rb") as file:
+        position = position_of(System(), file.fileno(), "a.log.1", 0)
+    entry = Entry("a.log", position, 4, 0.0)
+    assert follow(nothing, once=True, entries=[entry]).merged == b"1\n2\n3\n"
