@@ -70,26 +70,27 @@ def match(
     left = list(files)
     pairs: list[tuple[P, Seen]] = []
     gone: list[P] = []
-    waiting: list[tuple[P, Position]] = []
-    for owner, position in positions:
-        same = [f for f in left if not f.live and f.identity == position.identity]
-        if same and fits(position, same[0]):
-            pairs.append((owner, same[0]))
-            left.remove(same[0])
-        else:
-            waiting.append((owner, position))
     # What was not read yet fits anything: it takes what no other position is for.
-    waiting.sort(key=lambda pair: (pair[1].offset == 0, pair[1].head_length == 0))
-    for owner, position in waiting:
-        fitting = [f for f in left if fits(position, f)]
-        if position.offset == 0:  # it fits anything: what is somebody's copy is not its file
-            fitting = [f for f in fitting if not _is_copy_of(f, standing, is_copy)]
-        if not fitting:
-            gone.append(owner)
-            continue
-        chosen = _choose(fitting, is_copy)
-        pairs.append((owner, chosen))
-        left.remove(chosen)
+    begun = [pair for pair in positions if pair[1].offset]
+    for group in (begun, [pair for pair in positions if not pair[1].offset]):
+        waiting: list[tuple[P, Position]] = []
+        for owner, position in group:
+            same = [f for f in left if not f.live and f.identity == position.identity]
+            if same and fits(position, same[0]):
+                pairs.append((owner, same[0]))
+                left.remove(same[0])
+            else:
+                waiting.append((owner, position))
+        for owner, position in waiting:
+            fitting = [f for f in left if fits(position, f)]
+            if position.offset == 0:  # what is somebody's copy is not its file
+                fitting = [f for f in fitting if not _is_copy_of(f, standing, is_copy)]
+            if not fitting:
+                gone.append(owner)
+                continue
+            chosen = _choose(fitting, is_copy)
+            pairs.append((owner, chosen))
+            left.remove(chosen)
     matched = [file for _, file in pairs]
     copies: list[Seen] = []
     new: list[Seen] = []

@@ -380,3 +380,12 @@ def test_an_empty_position_does_not_take_the_file_of_another_one() -> None:
     matching = folder.match()
     assert pairs(matching) == {"live": "a.log"}
     assert matching.gone == ["empty"]
+
+
+def test_an_empty_position_does_not_take_a_rotated_file_that_has_its_old_number() -> None:
+    folder = Folder()
+    folder.forward("empty", b"", 2)
+    folder.forward("live", b"a\n", 2)
+    folder.forwarded[(1, 2)] = b"a\n"
+    folder.file("a.log.1", b"a\n", 2)
+    assert pairs(folder.match()) == {"live": "a.log.1"}
