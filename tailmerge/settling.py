@@ -15,7 +15,8 @@ from tailmerge.generation import Findings, Generation
 from tailmerge.keeping import Keeping
 from tailmerge.lines import find_last_lines
 from tailmerge.match import Matching, Seen, match
-from tailmerge.packed import NotThereYet, PackedSource
+from tailmerge.packed import NotThereYet, PackedSource, open_any
+from tailmerge.position import Position
 from tailmerge.registry import Registry
 from tailmerge.rotation import rotated_forms
 from tailmerge.source import Source
@@ -178,8 +179,22 @@ class Settling:
                 copy.written = before.written
                 keeping.take(copy, file.path, now, live=False)
                 found.rotated = found.rewritten = True
-            else:
+            elif not self._is_another_inputs(generation, file, candidates, found, now):
                 keeping.resume(generation, file, candidates, now)
+
+    def _is_another_inputs(
+        self,
+        generation: Generation,
+        file: Seen,
+        candidates: Candidates,
+        found: Findings,
+        now: float,
+    ) -> bool:
+        """A position at a file's start fits any: that of another input may fit in earnest."""
+        if generation.position is None or generation.position.offset:
+            return False
+        source = candidates.open(file)
+        return source is not None and self._inherit(source, candidates, file, found, now)
 
     def _read_new(
         self, file: Seen, candidates: Candidates, found: Findings, first: bool, now: float
@@ -232,7 +247,7 @@ class Settling:
                 self._take_over(keeping, generation, file, candidates, now)
                 return True
             # else the number of a deleted file, given to a new one
-        return self._inherit_from_absent(source, candidates, file, now)
+        return self._inherit_content(source, candidates, file, now)
 
     def _is_siblings(self, source: Source) -> bool:
         """Whether it belongs to another input with the same last part, by its content.
@@ -252,22 +267,37 @@ class Settling:
                 return True  # a copy whose original is not cut yet
         return False
 
-    def _inherit_from_absent(
+    def _inherit_content(
         self, source: Source, candidates: Candidates, file: Seen, now: float
     ) -> bool:
-        """An input that an earlier run read is a rotated form of ours, or ours was of it."""
-        ours = os.path.basename(self.keeping.name)
-        for keeping in self._registry.absent.values():
-            theirs = os.path.basename(keeping.name)
-            related = _rotates(ours, theirs) or _rotates(theirs, ours)
-            if not related and (ours != theirs or not file.apart):
+        """Ours and another input, of this run or of an earlier one, rotated from one log.
+
+        `tailmerge 'old/*'` makes an input of each rotated file, and their names go on
+        changing: its content has its position, unless the file that it was read from stands.
+        """
+        ours = self.keeping.name
+        for keeping in (*self._registry.absent.values(), *self._registry.present):
+            if keeping is self.keeping or not _are_related(ours, keeping.name, file.apart):
                 continue
             for generation in list(keeping):
                 position = generation.position
-                if position and position.offset and source.fits(position):
+                if not position or not position.offset or not source.fits(position):
+                    continue
+                if not self._stands(position):
                     self._take_over(keeping, generation, file, candidates, now)
                     return True
         return False
+
+    def _stands(self, position: Position) -> bool:
+        """Whether the file that a position was seen in is still there."""
+        try:
+            source = open_any(self._system, position.path)
+        except OSError:
+            return False
+        try:
+            return source.identity == position.identity and source.fits(position)
+        finally:
+            source.close()
 
     def _take_over(
         self,
@@ -287,6 +317,14 @@ class Settling:
             generation.source.written = held.written
 
 
-def _rotates(base: str, name: str) -> bool:
-    """Whether a file of this name could be a rotated form of the base name."""
-    return any(form.base == base for form in rotated_forms(name))
+def _are_related(name: str, other: str, apart: bool) -> bool:
+    """Whether two names could be of one log; `apart`: by its rotated forms in any folder."""
+    ours, theirs = _logs(name), _logs(other)
+    same = os.path.basename(name) == os.path.basename(other)
+    return apart if same else not ours.isdisjoint(theirs)
+
+
+def _logs(name: str) -> set[str]:
+    """The last part of a name, and of all that it could have rotated from."""
+    base = os.path.basename(name)
+    return {base, *(form.base for form in rotated_forms(base))}

@@ -16,6 +16,8 @@ from rotating import RotatedLog
 
 from tailmerge import run_fully_async
 from tailmerge.report import Report
+from tailmerge.status import describe
+from tailmerge.system import System
 
 INPUTS = {
     "a pattern for each folder": ("log/*.log", "old/*"),
@@ -115,3 +117,127 @@ def test_every_line_comes_once_and_in_order(seed: int, inputs: str) -> None:
 @pytest.mark.parametrize("seed", range(100, 130))
 def test_every_line_comes_once_and_in_order_for_long(seed: int, inputs: str) -> None:
     test_every_line_comes_once_and_in_order(seed, inputs)
+
+
+def merge(*inputs: str) -> list[bytes]:
+    """One one-shot run; what it added to the output."""
+    said: list[str] = []
+    report = Report(said.append, once=True)
+    before = Path("merged").read_bytes() if Path("merged").exists() else b""
+    asyncio.run(
+        run_fully_async(
+            inputs, 0.005, "merged", once=True, state_path="merged.state", report=report
+        )
+    )
+    assert (said, report.owes) == ([], False)
+    after = Path("merged").read_bytes()
+    assert after.startswith(before)
+    return after[len(before) :].splitlines()
+
+
+@pytest.fixture
+def log() -> RotatedLog:
+    log = RotatedLog(Path("log"), "app.log", Path("old"))
+    log.append(2)
+    return log
+
+
+def test_a_folder_that_is_not_named_is_not_looked_into(log: RotatedLog) -> None:
+    merge("log/app.log")
+    log.append(1)
+    log.rotate(copy=False)
+    Path("other").mkdir()
+    Path("old/app.log.1").rename("other/app.log.1")
+    log.append(1)
+    said: list[str] = []
+    run = run_fully_async(
+        ["log/app.log", "old/*"],
+        output_path="merged",
+        once=True,
+        state_path="merged.state",
+        report=Report(said.append, once=True),
+    )
+    asyncio.run(run)
+    assert Path("merged").read_bytes().splitlines()[2:] == [b"app.log 3"]
+
+
+def test_a_log_of_the_same_name_makes_what_is_beside_it_its_own(log: RotatedLog) -> None:
+    """`tailmerge nginx/app.log apache/other.log`: apache/app.log.1 is not nginx's."""
+    Path("apache").mkdir()
+    for name in ("app.log", "app.log.1", "other.log"):
+        Path("apache", name).write_bytes(b"apache's %s\n" % name.encode())
+    inputs = ("log/app.log", "apache/other.log")
+    assert merge(*inputs) == [b"app.log 0", b"app.log 1", b"apache's other.log"]
+    Path("apache/app.log.1").rename("apache/app.log.2")
+    Path("apache/app.log").rename("apache/app.log.1")
+    Path("apache/app.log").write_bytes(b"apache's newest\n")
+    assert merge(*inputs) == []
+
+
+def test_inputs_with_one_name_share_an_olddir() -> None:
+    logs = [RotatedLog(Path(name), "app.log", Path("old")) for name in ("a", "b")]
+    inputs = ("a/app.log", "b/app.log", "old/*")
+    Path("a/app.log").write_bytes(b"a 0\n")
+    Path("b/app.log").write_bytes(b"b 0\n")
+    assert merge(*inputs) == [b"a 0", b"b 0"]
+    Path("b/app.log").write_bytes(b"b 0\nb 1\n")
+    Path("b/app.log").rename("old/app.log.1")
+    Path("b/app.log").write_bytes(b"b 2\n")
+    assert merge(*inputs) == [b"b 1", b"b 2"]
+    Path("old/app.log.1").rename("old/app.log.2")
+    Path("a/app.log").rename("old/app.log.1")
+    Path("a/app.log").write_bytes(b"a 1\n")
+    assert merge(*inputs) == [b"a 1"]
+    Path("old/app.log.3").write_bytes(b"nobody's\n")
+    assert merge(*inputs) == [b"nobody's"]
+    assert merge(*reversed(inputs)) == []
+    del logs
+
+
+LISTS = (
+    ("log/*.log",),
+    ("log/*.log", "old/*"),
+    ("old/*",),
+    ("old/*", "log/app.log"),
+    ("**/app.log*",),
+    ("log/app.log", "old/*.gz"),
+)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_list_of_inputs_that_changes_costs_no_line(seed: int) -> None:
+    """Whatever a run leaves out, the last one names all: each line came once."""
+    choose = random.Random(seed)
+    log = RotatedLog(Path("log"), "app.log", Path("old"), dated=seed % 2 == 0)
+    log.append(3)
+    merge("log/app.log", "old/*")
+    for _ in range(8):
+        for _ in range(choose.randint(0, 3)):
+            log.step(choose)
+        said: list[str] = []
+        inputs = choose.choice(LISTS)
+        report = Report(said.append, once=True)
+        run = run_fully_async(
+            inputs, 0.005, "merged", once=True, state_path="merged.state", report=report
+        )
+        asyncio.run(run)
+        got = Path("merged").read_bytes().splitlines()
+        assert len(got) == len(set(got)), f"twice with {inputs}: {said}"
+    merge_all = run_fully_async(
+        ["log/app.log", "old/*"], 0.005, "merged", once=True, state_path="merged.state"
+    )
+    asyncio.run(merge_all)
+    assert sorted(Path("merged").read_bytes().splitlines()) == sorted(log.written.splitlines())
+
+
+def test_the_status_has_a_row_for_what_is_in_another_folder(log: RotatedLog) -> None:
+    inputs = ("log/app.log", "old/*")
+    merge(*inputs)
+    log.append(1)
+    log.rotate(copy=False)
+    merge(*inputs)
+    with open("old/app.log.1", "ab") as file:
+        file.write(b"late\n")
+    rows = [line.split() for line in describe("merged.state", None, System()).splitlines()]
+    row = next(row for row in rows if row[0].endswith("old/app.log.1"))
+    assert row[1:] == ["30", "35", "5"]
