@@ -21,6 +21,10 @@ PAGE = 512
 """Bytes that reach the disk together: smaller than a real page, so that more can go wrong."""
 
 
+SLOW_SECONDS = 0.01
+"""How long a sync may wait for more to be written meanwhile."""
+
+
 @dataclass
 class File:
     """One inode: its changes, and which of them a sync has made sure of."""
@@ -79,6 +83,8 @@ class Disk(System):
         self.output = ""
         self._writes = 0
         self._gate = threading.RLock()
+        self._grown = threading.Event()
+        """Something was written."""
 
     # what a run does
 
@@ -115,6 +121,7 @@ class Disk(System):
         written = super().write(fd, data)
         end = os.lseek(fd, 0, os.SEEK_CUR)
         self._file(fd).changes.append((self._tick(), end - written, bytes(data[:written])))
+        self._grown.set()
         return written
 
     def write_at(self, fd: int, data: Any, offset: int) -> int:
@@ -135,6 +142,8 @@ class Disk(System):
 
     def sync_data(self, fd: int) -> None:
         begun = self._tick()
+        self._grown.clear()
+        self._grown.wait(SLOW_SECONDS)  # a slow disk: meanwhile more is written
         super().sync_data(fd)
         self._file(fd).synced.append((self._tick(), begun))
 
