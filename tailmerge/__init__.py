@@ -7,6 +7,8 @@
 Where things are, from the top; each module imports only from below its own line:
 
     cli        words and environment in, exit code out; signals
+    pages      the man page, from the same list as --help
+    options    what can be typed: every option, its group, its default
     status     where each input stands
     merge      what is asked for, put together
     run        one run: its inputs, their tasks, the reasons to end

@@ -18,147 +18,24 @@ import click
 
 from tailmerge.journal import default_state
 from tailmerge.merge import run_fully_async
+from tailmerge.options import DESCRIPTION, PARAMETERS, Command
 from tailmerge.report import ReaderGone, Report, TailmergeError, cannot_print
 from tailmerge.status import describe
 from tailmerge.system import System
-from tailmerge.timestamps import check_time_format
 from tailmerge.voice import Voice
 
 STOPS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
-EPILOG = """\b
-Examples:
-  tailmerge a.log b.log -o merged.log            follow, until stopped
-  tailmerge --once '/var/log/app/*.log' -o m.log merge what is new, then exit
-  tailmerge -n 0 a.log b.log | grep ERROR        what comes from now on
-  tailmerge --status -o merged.log               how far each input is merged
-
-\b
-Each option can be set in the environment: TAILMERGE_INTERVAL=1.
-Exit codes: 0 done or stopped when asked, 1 some input could not be read,
-2 usage, 3 the output or the state could not be opened or written,
-4 another tailmerge has this output.
-"""
-
-
-def _seconds(_: click.Context, option: click.Parameter, value: float | None) -> float | None:
-    if value is not None and not 0 <= value < float("inf"):
-        raise click.BadParameter(f"{value:g} is no time to wait; give seconds, 0 or more")
-    return value
-
-
-def _time_format(_: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    if value is not None:
-        try:
-            check_time_format(value)
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from None
-    return value
-
 
 @click.command(
-    epilog=EPILOG,
-    context_settings={
-        "auto_envvar_prefix": "TAILMERGE",
-        "help_option_names": ["--help"],
-        "max_content_width": 100,
-        "show_default": True,
-    },
+    cls=Command,
+    help=DESCRIPTION,
+    params=PARAMETERS,
+    context_settings={"auto_envvar_prefix": "TAILMERGE", "max_content_width": 100},
 )
-@click.argument("inputs", metavar="INPUT...", nargs=-1)
-@click.option(
-    "-o",
-    "--output",
-    metavar="PATH",
-    default="-",
-    help="The file to append to; - is standard output.",
-)
-@click.option(
-    "-i",
-    "--interval",
-    metavar="SECONDS",
-    type=float,
-    default=0.1,
-    callback=_seconds,
-    help="How often inputs are looked at where the kernel does not tell.",
-)
-@click.option("--once", is_flag=True, help="Merge what is there now, then exit.")
-@click.option(
-    "-n",
-    "--lines",
-    metavar="N",
-    type=click.IntRange(min=0),
-    help="At the very first run (without a state, at each) begin with the last N whole lines of"
-    " the files that are there; 0 is only what comes from now on.  [default: all]",
-)
-@click.option(
-    "--pid",
-    metavar="PID",
-    type=click.IntRange(min=1),
-    help="Also stop once this process is gone and its last lines are merged.",
-)
-@click.option(
-    "--until-idle",
-    metavar="SECONDS",
-    type=float,
-    callback=_seconds,
-    help="Also stop once nothing new came for so long.",
-)
-@click.option(
-    "--overwrite",
-    is_flag=True,
-    help="Start over: empty the output and forget its positions.  [default: append, resume]",
-)
-@click.option(
-    "--rotate-wait",
-    metavar="SECONDS",
-    type=float,
-    default=5.0,
-    callback=_seconds,
-    help="How long a renamed or deleted input must be quiet before it is no longer held open.",
-)
-@click.option("-s", "--sort", is_flag=True, help="Order lines by the timestamps in them.")
-@click.option(
-    "--window",
-    metavar="SECONDS",
-    type=float,
-    default=1.0,
-    callback=_seconds,
-    help="How long a line may wait for earlier ones (--sort) while following.",
-)
-@click.option(
-    "--time-format",
-    metavar="FORMAT",
-    callback=_time_format,
-    help="The timestamps' strptime format, where they are not recognised.",
-)
-@click.option("--utc", is_flag=True, help="Timestamps without a zone are UTC, not local time.")
-@click.option(
-    "--state",
-    metavar="PATH",
-    help="Where positions are kept.  [default: OUTPUT.tailmerge for a regular file]",
-)
-@click.option("--fsync", is_flag=True, help="Survive a power cut, too.  [default: kill -9]")
-@click.option("--no-state", is_flag=True, help="Keep no positions: each run begins anew.")
-@click.option(
-    "--status", is_flag=True, help="With -o or --state: print where each input stands, and exit."
-)
-@click.option("-q", "--quiet", is_flag=True, help="Say only what makes the exit code 1 to 4.")
-@click.option("-v", "--verbose", is_flag=True, help="Say more on standard error.")
-@click.option(
-    "--debug",
-    is_flag=True,
-    help="Run the event loop in debug mode: names any coroutine that blocked it, by file and line.",
-)
-@click.version_option(package_name="tailmerge", message="%(prog)s %(version)s")
 def command(
     inputs: tuple[str, ...], status: bool, quiet: bool, verbose: bool, debug: bool, **options: Any
 ) -> Callable[[], int]:
-    """Merge growing log files into one: every line once, whole and in order.
-
-    INPUT is a file, a quoted glob pattern, a named pipe, or - for standard input. Files
-    may be missing at the start and are followed through rotation.
-    """
     output, state = options["output"], options.pop("state")
     _check_contradictions(options, state, status, quiet, verbose)
     if status:
@@ -332,8 +209,10 @@ def _guard(act: Callable[[], Any]) -> Any:
         return 2
     except (click.Abort, KeyboardInterrupt):
         return -signal.SIGINT
-    except (BrokenPipeError, SystemExit):
-        return -signal.SIGPIPE  # --help | head -1; click makes an exit of it
+    except BrokenPipeError:
+        return -signal.SIGPIPE
+    except SystemExit as end:  # click's: its completion is done, or --help | head -1
+        return -signal.SIGPIPE if end.code else 0
     except OSError as error:
         _say(str(cannot_print(error)))
         return 3

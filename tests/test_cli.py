@@ -17,25 +17,6 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["processes"]
 
-OPTIONS = (
-    "--output",
-    "--interval",
-    "--once",
-    "--lines",
-    "--pid",
-    "--until-idle",
-    "--overwrite",
-    "--rotate-wait",
-    "--state",
-    "--no-state",
-    "--status",
-    "--quiet",
-    "--verbose",
-    "--debug",
-    "--version",
-    "--help",
-)
-
 
 def help_text() -> str:
     return CliRunner().invoke(command, ["--help"], prog_name="tailmerge").output
@@ -44,9 +25,11 @@ def help_text() -> str:
 # help and version
 
 
-def test_help_names_every_option():
-    missing = [option for option in OPTIONS if option not in help_text()]
-    assert not missing
+def test_help_is_whole_at_any_width():
+    for columns in (20, 80, 200):
+        result = CliRunner().invoke(command, ["--help"], terminal_width=columns)
+        assert result.exit_code == 0
+        assert "--rotate-wait" in result.output
 
 
 def test_every_option_says_what_it_does():
@@ -96,6 +79,37 @@ def test_help_whose_reader_has_gone_ends_quietly(place: Place):
 def test_help_that_cannot_be_written_is_one_line_and_exit_3(place: Place, option: str):
     done = place.shell(f"$tailmerge {option} > /dev/full")
     assert (done.code, done.err.count("\n")) == (3, 1), done.err
+
+
+# the shell's completion
+
+
+def complete(place: Place, *words: str) -> list[bytes]:
+    """What bash is offered for the last word."""
+    env = {
+        "_TAILMERGE_COMPLETE": "bash_complete",
+        "COMP_WORDS": " ".join(("tailmerge", *words)),
+        "COMP_CWORD": str(len(words)),
+    }
+    done = place.run(env=env)
+    assert (done.code, done.err) == (0, "")
+    return done.out.splitlines()
+
+
+def test_the_shell_completes_options(place: Place):
+    assert complete(place, "--sta") == [b"plain,--state", b"plain,--status"]
+
+
+@pytest.mark.parametrize("words", [["a"], ["-o", "a"], ["--state", "a"]], ids=" ".join)
+def test_the_shell_completes_files_where_a_file_is_meant(place: Place, words: list[str]):
+    assert complete(place, *words) == [b"file,a"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_completion_is_what_this_shell_reads(place: Place, shell: str):
+    done = place.run(env={"_TAILMERGE_COMPLETE": f"{shell}_source"})
+    assert (done.code, done.err) == (0, "")
+    assert b"_TAILMERGE_COMPLETE=%s_complete" % shell.encode() in done.out
 
 
 # usage errors

@@ -11,6 +11,7 @@ import inspect
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ import pytest
 import tailmerge
 from tailmerge import report
 from tailmerge.cli import command
+from tailmerge.options import PARAMETERS, Option, find_groups
+from tailmerge.pages import write_man_page
 from tailmerge.report import Report, TailmergeError
 
 ROOT = Path(__file__).parent.parent
@@ -31,6 +34,7 @@ GUIDE = ROOT / "docs" / "guide.md"
 REFERENCE = ROOT / "docs" / "reference.md"
 DESIGN = ROOT / "docs" / "design.md"
 LIBRARY = ROOT / "docs" / "library.md"
+MAN_PAGE = ROOT / "docs" / "tailmerge.1"
 
 EXAMPLE_SECONDS = 45
 
@@ -137,27 +141,46 @@ def test_the_set_up_commands_are_one_line_each() -> None:
 # options
 
 
-def spell(option: click.Option) -> str:
-    """An option as --help begins its line: `-o, --output PATH`."""
-    names = ", ".join(sorted(option.opts, key=len))
-    return names if option.is_flag else f"{names} {option.metavar}"
-
-
-def options() -> list[click.Option]:
-    context = click.Context(command, info_name="tailmerge")
-    return [p for p in command.get_params(context) if isinstance(p, click.Option)]
+def options() -> list[Option]:
+    return [p for p in PARAMETERS if isinstance(p, Option)]
 
 
 def test_the_reference_has_the_options_of_the_help_in_its_order() -> None:
-    rows = re.findall(r"^\| `(-.*?)` \|", REFERENCE.read_text("utf-8"), re.MULTILINE)
-    assert rows == [spell(option) for option in options()]
+    rows = re.findall(r"^\| `(-.*?)` \|.*\| (.*)\|$", REFERENCE.read_text("utf-8"), re.MULTILINE)
+    defaults = [(words, default.replace("`", "").strip()) for words, default in rows]
+    assert defaults == [(option.spelling, option.standard or "") for option in options()]
+
+
+def test_the_reference_has_the_groups_of_the_help() -> None:
+    rows = re.findall(r"^\| \*\*(.*?)\*\* \|", REFERENCE.read_text("utf-8"), re.MULTILINE)
+    assert rows == [group for group, _ in find_groups(PARAMETERS)]
 
 
 def test_the_help_spells_the_options_so() -> None:
     text = command.get_help(click.Context(command, info_name="tailmerge"))
-    assert [
-        o for o in map(spell, options()) if not re.search(rf"^  {o}\b", text, re.MULTILINE)
-    ] == []
+    spelt = re.findall(r"^  (-.*?)(?:  .*)?$", text, re.MULTILINE)
+    assert spelt == [option.spelling for option in options()]
+    groups = re.findall(r"^(\w+):$", text, re.MULTILINE)
+    assert groups[:-1] == [group for group, _ in find_groups(PARAMETERS)]
+
+
+def test_the_man_page_is_the_one_of_these_options() -> None:
+    """To write it anew, see docs/contributing.md."""
+    assert MAN_PAGE.read_text("utf-8") == write_man_page()
+
+
+def test_the_man_page_names_the_options_of_the_help() -> None:
+    text = MAN_PAGE.read_text("utf-8").replace("\\-", "-")
+    part = text.partition(".SH OPTIONS")[2].partition(".SH")[0]
+    shown = [re.sub(r"\\f[BIR]", "", words) for words in re.findall(r"^\.TP\n(.*)$", part, re.M)]
+    assert shown == [option.spelling for option in options()]
+
+
+@pytest.mark.skipif(not shutil.which("groff"), reason="no groff here")
+def test_the_man_page_is_well_formed() -> None:
+    words = ["groff", "-man", "-Tascii", "-ww", "-z", str(MAN_PAGE)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_reference_has_every_variable_of_the_environment() -> None:
