@@ -43,6 +43,9 @@ class Generation:
     seen: float = field(default_factory=time.time)
     """When there was a file of this content last, seconds since the epoch."""
 
+    was_cut: bool = False
+    """It was cut, and no copy of it was found so far; this is what was read of it."""
+
     def has_grown(self, now: float) -> bool:
         """Whether it is held open and its size is another than it was."""
         if self.source is None or self.source.cut:

@@ -23,6 +23,9 @@ from tailmerge.source import Source
 from tailmerge.state import FORGET_SECONDS, Entry
 from tailmerge.system import Identity, System
 
+CUTS_REMEMBERED = 3
+"""How many cut contents of which no copy was found are kept in mind for each series."""
+
 
 class Keeping:
     """The generations of one series, the rotated ones oldest first."""
@@ -170,10 +173,20 @@ class Keeping:
         source.start_at(0, cut_from=old.offset)
         if not copied:
             source.orphan = old.orphan + old.fragment
+            self._remember_cut(old)
         old.fd = -1  # whoever still reads from it is told to look again
         generation.source, generation.size, generation.missed = source, 0, False
         self._registry.claim(source.identity, self, generation)
         return lost
+
+    def _remember_cut(self, old: Source) -> None:
+        """A copy of what was cut may still come up, and is not to be read once more."""
+        if old.offset and not old.is_ahead:
+            before = [g for g in self.rotated if g.was_cut and g.path is None]
+            for generation in before[: -(CUTS_REMEMBERED - 1)]:
+                self.rotated.remove(generation)
+            position = old.position_before()
+            self.rotated.append(Generation(position=position, size=old.offset, was_cut=True))
 
     # being given away, let go of, closed
 

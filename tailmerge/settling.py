@@ -83,14 +83,15 @@ class Settling:
                 if generation.path is None
             ]
             self._match(unknown, standing, found, first, now)
-        for generation in keeping:
+        for generation in list(keeping):
             if generation.source and generation.source.cut:
                 if not generation.missed:  # a name that moved while the folder was listed
                     generation.missed = found.unsettled = True
                     continue
                 found.lost += keeping.begin_again(generation, copied=False)
                 found.rewritten = True
-        found.lost += keeping.give_up_gone()
+        if not (self.waits or found.unsettled or found.unreadable):
+            found.lost += keeping.give_up_gone()  # else it may be in what is not there yet
         self._put_in_order(rotated, now)
 
     def _put_in_order(self, rotated: list[Seen], now: float) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+import time
 from pathlib import Path
 
 from helpers import append
 from test_series import Run, copy, follow, nothing
 
+from tailmerge.keeping import CUTS_REMEMBERED
 from tailmerge.position import position_of
 from tailmerge.state import Entry
 from tailmerge.system import System
@@ -61,3 +64,54 @@ def test_a_rotated_file_that_is_known_and_was_not_read_is_read() -> None:
         position = position_of(System(), file.fileno(), "a.log.1", 0)
     entry = Entry("a.log", position, 4, 0.0)
     assert follow(nothing, once=True, entries=[entry]).merged == b"1\n2\n3\n"
+
+
+def test_a_copy_that_comes_up_late_is_read_from_where_its_original_was_cut() -> None:
+    """It was renamed and compressed while its folder was listed; then it was read in full."""
+    append("a.log", b"1\n2\n")
+
+    async def story(run: Run) -> None:
+        os.truncate("a.log", 0)
+        await run.seconds(1)
+        append("a.log", b"4\n")
+        await run.seconds(1)
+        append("a.log.2.gz", gzip.compress(b"1\n2\n3\n"))
+        run.finish()
+
+    assert follow(story).merged == b"1\n2\n4\n3\n"
+
+
+def test_of_cuts_without_a_copy_only_the_last_few_are_kept_in_mind() -> None:
+    append("a.log", b"0\n")
+
+    async def story(run: Run) -> None:
+        for number in range(1, 9):
+            os.truncate("a.log", 0)
+            await run.seconds(1)
+            append("a.log", b"%d\n" % number * number)
+            await run.seconds(1)
+
+    run = follow(story)
+    assert run.merged.split() == [b"%d" % n for n in range(9) for _ in range(max(1, n))]
+    entries = list(run.series[0].keeping.entries())
+    assert len(entries) == 1 + CUTS_REMEMBERED
+
+
+def test_what_may_be_in_half_a_compressed_file_is_not_said_to_be_missing() -> None:
+    packed = gzip.compress(b"1\n2\n3\n")
+    Path("a.log.1").write_bytes(b"1\n2\n3\n")
+    with open("a.log.1", "rb") as file:
+        position = position_of(System(), file.fileno(), "a.log.1", 2)
+    os.unlink("a.log.1")
+    Path("a.log.1.gz").write_bytes(packed[:-4])
+    append("a.log", b"4\n")
+
+    async def story(run: Run) -> None:
+        await run.seconds(2)
+        assert not [word for word in run.words if "missing" in word]
+        append("a.log.1.gz", packed[-4:])
+        await run.seconds(2)
+
+    run = follow(story, entries=[Entry("a.log", position, 6, time.time())])
+    assert run.merged == b"4\n2\n3\n"
+    assert not [word for word in run.words if "missing" in word]
