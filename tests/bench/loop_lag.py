@@ -72,11 +72,14 @@ class Lag:
     elsewhere: float
     """The worst of a heartbeat in another process."""
 
-    def __str__(self) -> str:
+    def shares(self) -> tuple[float, float, float]:
+        """p50, p99 and the worst, in seconds."""
         due = sorted(_with_those_not_due(self.beats))
-        p50, p99, worst = (
-            due[min(len(due) - 1, int(len(due) * share))] * 1000 for share in (0.5, 0.99, 1.0)
-        )
+        p50, p99 = (due[min(len(due) - 1, int(len(due) * share))] for share in (0.5, 0.99))
+        return p50, p99, due[-1]
+
+    def __str__(self) -> str:
+        p50, p99, worst = (value * 1000 for value in self.shares())
         return (
             f"{p50:9.2f} {p99:9.2f} {worst:9.2f} {len(self.beats):8} {self.seconds:8.1f}"
             f" {self.elsewhere * 1000:10.2f}"

@@ -1,0 +1,262 @@
+"""A backlog: how long it takes to merge what is there, beside cat and the others."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from harness import (
+    GIB,
+    HERE,
+    MIB,
+    TAILMERGE,
+    Aim,
+    Bench,
+    Outcome,
+    Table,
+    Unmeasured,
+    eventually,
+    in_turn,
+    median,
+    run,
+    say,
+    settle,
+    size_of,
+)
+from load import check_merged, make_backlog, throughput
+from peers import PYGTAIL, RSYSLOG, SYSLOG_NG, TAIL, Peer, find, following, options
+
+FILES = 4
+
+OPTIONS = {
+    "--no-state": ("--no-state",),
+    "--fsync": ("--fsync",),
+    "--label": ("--label", "{name}: "),
+    "--match": ("--match", "INFO"),
+    "--exclude": ("--exclude", "ERROR"),
+    "--record-start": ("--record-start", "^f"),
+    "--format json": ("--format", "json"),
+    "--sort": ("--sort",),
+}
+"""What is measured where `tailmerge --help` knows it, and the words that ask for it."""
+
+PLAIN = ("--no-state", "--fsync", "--match", "--exclude", "--record-start")
+"""Those that leave the lines and each file's order as they are."""
+
+
+class Backlog:
+    """The inputs, and what is run on them; each output is proven once, then only its size."""
+
+    def __init__(self, folder: Path, inputs: list[Path]) -> None:
+        self.folder = folder
+        self.inputs = inputs
+        self.size = sum(path.stat().st_size for path in inputs)
+        self.output = folder / "merged.log"
+        self._proven: set[str] = set()
+
+    def _checked(self, name: str, act: Callable[[], float], *, plain: bool = True) -> float:
+        try:
+            seconds = act()
+            if plain and name not in self._proven:
+                check_merged(self.output, self.inputs)
+                self._proven.add(name)
+            if plain and self.output.stat().st_size != self.size:
+                raise Unmeasured("the output has the wrong size")
+            return seconds
+        finally:
+            for path in self.folder.glob("merged.log*"):
+                path.unlink()
+
+    def command(self, *words: str, plain: bool = True) -> float:
+        """The whole command, seconds."""
+        command = [*TAILMERGE, "--once", *self.inputs, "-o", self.output, *words]
+        name = " ".join(("command", *words))
+        return self._checked(name, lambda: run(command).seconds, plain=plain)
+
+    def inside(self, *, state: bool) -> float:
+        """From the first read to the last write, seconds."""
+        state_path = f"{self.output}.tailmerge" if state else "-"
+        words = [HERE / "timed_merge.py", self.output, state_path, *self.inputs]
+
+        def act() -> float:
+            done = subprocess.run(
+                [sys.executable, *words], capture_output=True, text=True, timeout=300, check=True
+            )
+            return float(done.stdout)
+
+        return self._checked(f"inside {state}", act)
+
+    def shell(self, script: str) -> float:
+        """`script`, with the inputs as its words and the output as its standard output."""
+
+        def act() -> float:
+            with self.output.open("wb") as out:
+                words = ["/bin/sh", "-c", script, "sh", *self.inputs]
+                return run(words, stdout=out).seconds
+
+        return self._checked(script, act)
+
+    def program(self, *command: str | Path) -> float:
+        """A command that writes the output itself and ends."""
+        return self._checked(str(command[1]), lambda: run([*command]).seconds)
+
+    def follow(self, peer: Peer) -> float:
+        """A program that never ends, from its start until the output is complete."""
+
+        def act() -> float:
+            begin = time.perf_counter()
+            with (
+                tempfile.TemporaryDirectory(dir=self.folder) as own,  # it forgets the last round
+                following(peer, Path(own), self.inputs, self.output),
+            ):
+                eventually(lambda: size_of(self.output) > 0, 60, "anything is merged")
+                settle(self.output, self.size, 120, quiet=5)
+                return time.perf_counter() - begin
+
+        return self._checked(peer.name, act)
+
+
+def measure(bench: Bench) -> Outcome:
+    outcome = Outcome()
+    size = bench.pick(GIB, 128 * MIB, 2 * MIB)
+    if not bench.has_room(3 * size):
+        raise Unmeasured("there is not enough room on the disk")
+    with bench.place() as folder:
+        backlog = Backlog(folder, make_backlog(folder, size, FILES))
+        beside = _beside_cat(bench, backlog, outcome)
+        cat = median(beside["cat a b c d > out"])
+    _small_samples(bench, cat / size, outcome)
+    _four_gib(bench, outcome)
+    return outcome
+
+
+def _beside_cat(bench: Bench, backlog: Backlog, outcome: Outcome) -> dict[str, list[float]]:
+    runs: dict[str, Callable[[], float]] = {
+        "cat a b c d > out": partial(backlog.shell, 'exec cat "$@"'),
+        "cat a b c d \\| cat > out": partial(backlog.shell, 'cat "$@" | cat'),
+        "tailmerge, first read to last write": partial(backlog.inside, state=True),
+        "tailmerge, the same without a state": partial(backlog.inside, state=False),
+        "tailmerge --once, the whole command": backlog.command,
+    }
+    for name, words in OPTIONS.items():
+        if f"{words[0]} " in options():
+            run = partial(backlog.command, *words, plain=name in PLAIN)
+            runs[f"tailmerge --once {name}"] = run
+        else:
+            outcome.skipped.append(f"{name}: this tailmerge does not have it")
+    size = backlog.size
+    say(f"  {size / MIB:.0f} MiB in {FILES} files")
+    results = in_turn(bench.pick(5, 5, 1), runs)
+    cat, piped, inside, free, whole = (median(results[name]) for name in list(runs)[:5])
+    rows = [
+        [name, f"{median(took):.3f}", f"{throughput(size, median(took)):.0f}",
+         f"{median(took) / cat:.2f}"]
+        for name, took in results.items()
+        if took
+    ]  # fmt: skip
+    outcome.tables.append(
+        Table(f"{size / MIB:.0f} MiB in {FILES} files", ["", "s", "MiB/s", "time / cat"], rows)
+    )
+    outcome.aims += [
+        Aim("backlog, first read to last write / cat", inside / cat, 1.15),
+        Aim("backlog, with a state / without", inside / free, 1.1),
+    ]
+    if size >= GIB:  # of less than this the start is the most
+        outcome.aims += [
+            Aim("backlog, whole command / cat", whole / cat, 1.5),
+            Aim("backlog, whole command / (cat piped to cat)", whole / piped, 0.8),
+        ]
+    for name in ("--label", "--match"):
+        if took := results.get(f"tailmerge --once {name}"):
+            outcome.aims.append(Aim(f"backlog, {name} / cat", median(took) / cat, 2.2))
+    outcome.figures |= {
+        "backlog": {name: throughput(size, median(took)) for name, took in results.items() if took}
+    }
+    return results
+
+
+def _small_samples(bench: Bench, cat: float, outcome: Outcome) -> None:
+    """Who is too slow for all of it; `cat` is its seconds a byte."""
+    samples = {
+        "tail -F": (bench.pick(256, 64, 2), lambda b: b.follow(TAIL), TAIL.missing),
+        "syslog-ng": (bench.pick(64, 8, 1), lambda b: b.follow(SYSLOG_NG), SYSLOG_NG.missing),
+        "rsyslog": (bench.pick(64, 8, 1), lambda b: b.follow(RSYSLOG), RSYSLOG.missing),
+        "logtail2": (bench.pick(256, 64, 1), _logtail, "" if find("logtail2") else "not installed"),
+        "pygtail": (bench.pick(16, 4, 1), partial(_script, "pygtail_loop.py"), PYGTAIL.missing),
+        "lnav -n": (bench.pick(16, 8, 1), _lnav, "" if find("lnav") else "not installed"),
+        "the book's code": (bench.pick(2, 1, 1), partial(_script, "book.py"), ""),
+    }
+    rows = []
+    for name, (mib, act, missing) in samples.items():
+        if missing:
+            outcome.skipped.append(f"{name}: {missing}")
+            continue
+        with bench.place() as folder:
+            sample = Backlog(folder, make_backlog(folder, mib * MIB, FILES))
+            took = in_turn(bench.pick(3, 1, 1), {name: partial(act, sample)})[name]
+            if not took:
+                outcome.skipped.append(f"{name}: did not merge the backlog exactly")
+                continue
+            ratio = median(took) / sample.size / cat
+            speed = throughput(sample.size, median(took))
+            rows.append([name, str(mib), f"{median(took):.2f}", f"{speed:.1f}", f"{ratio:.1f}"])
+            outcome.figures["backlog"][name] = speed
+    outcome.tables.append(
+        Table(
+            "The others, on smaller samples",
+            ["", "MiB", "s", "MiB/s", "time / cat, scaled"],
+            rows,
+            "Scaled: seconds a byte, over cat's on the large backlog. What follows for ever is"
+            " timed until its output is complete.",
+        )
+    )
+    speeds = outcome.figures["backlog"]
+    if "the book's code" in speeds:
+        ours = speeds["tailmerge, first read to last write"]
+        aim = Aim("backlog, speed / the book's code", ours / speeds["the book's code"], 1000)
+        aim.at_least = True
+        outcome.aims.append(aim)
+
+
+def _script(name: str, backlog: Backlog) -> float:
+    words = (HERE / name, backlog.output, "0.1", "--once", *backlog.inputs)
+    return backlog.program(sys.executable, *words)
+
+
+def _lnav(backlog: Backlog) -> float:
+    """It merges by time; every line here has the same one."""
+    return backlog.shell('exec lnav -n "$@"')
+
+
+def _logtail(backlog: Backlog) -> float:
+    return backlog.shell('for f; do logtail2 -f "$f" -o "$f.offset" || exit; rm "$f.offset"; done')
+
+
+def _four_gib(bench: Bench, outcome: Outcome) -> None:
+    size = bench.pick(4 * GIB, 0, 4 * MIB)
+    if not size:
+        outcome.skipped.append("the backlog of 4 GiB: not with --quick")
+        return
+    if not bench.has_room(2 * size):
+        outcome.skipped.append("the backlog of 4 GiB: there is not enough room on the disk")
+        return
+    with bench.place() as folder:
+        backlog = Backlog(folder, make_backlog(folder, size, FILES))
+        say(f"  {size / MIB:.0f} MiB in {FILES} files")
+        runs = {"cat": partial(backlog.shell, 'exec cat "$@"'), "tailmerge": backlog.command}
+        results = in_turn(bench.pick(3, 1, 1), runs)
+    cat = median(results["cat"])
+    rows = [
+        [name, f"{median(took):.2f}", f"{throughput(size, median(took)):.0f}",
+         f"{median(took) / cat:.2f}"]
+        for name, took in results.items()
+    ]  # fmt: skip
+    columns = ["", "s", "MiB/s", "time / cat"]
+    outcome.tables.append(Table(f"{size / GIB:.0f} GiB, the whole command", columns, rows))
+    ratio = median(results["tailmerge"]) / cat
+    outcome.aims.append(Aim("backlog of 4 GiB, whole command / cat", ratio, 1.25))
