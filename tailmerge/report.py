@@ -75,13 +75,26 @@ def choose_error(group: BaseExceptionGroup[TailmergeError]) -> TailmergeError:
 
 
 def show(name: str) -> str:
-    """A file name as a message may hold it: quoted when odd, no control characters."""
+    """A file name as a message may hold it, and a shell takes it: quoted when odd.
+
+    No control characters: they, and bytes that are not UTF-8, are written as `$'\\xff'`.
+    """
     if not name:
         return "''"
     if not name.isprintable():
-        escaped = name.encode("unicode_escape", "backslashreplace").decode("ascii")
-        return "$'" + escaped.replace("'", "\\'") + "'"
-    return shlex.quote(name) if any(c in name for c in " \t'\"\\$`;&|<>(){}!#") else name
+        return "$'" + "".join(map(_escape, name)) + "'"
+    odd = name.startswith("~") or any(c in name for c in " \t'\"\\$`;&|<>(){}!#")
+    return shlex.quote(name) if odd else name
+
+
+def _escape(character: str) -> str:
+    """One character between `$'` and `'`."""
+    if short := {"\n": "\\n", "\t": "\\t", "\r": "\\r", "'": "\\'", "\\": "\\\\"}.get(character):
+        return short
+    if character.isprintable():
+        return character
+    name = os.fsencode(character) if "\udc80" <= character <= "\udcff" else character.encode()
+    return "".join(f"\\x{byte:02x}" for byte in name)
 
 
 def explain(error: OSError) -> str:

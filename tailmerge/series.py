@@ -167,6 +167,7 @@ class Series:
 
     def close(self) -> None:
         """Let go of every file."""
+        self._settling.remember_copies()
         self.keeping.close()
 
     def _answer(self, found: Findings, now: float) -> Look:

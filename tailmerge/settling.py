@@ -49,6 +49,8 @@ class Settling:
         """Something is not settled: a copy whose original stands, half a compressed file."""
         self.newest: Seen | None = None
         """The newest rotated file, read or not."""
+        self._copies: list[Seen] = []
+        """Compressed files whose originals are held open."""
         self.resumes = bool(keeping.rotated)
         """An earlier run read the series."""
 
@@ -122,6 +124,8 @@ class Settling:
         with Candidates(self._system, known) as candidates:
             cut, matching = self._compare(unknown, standing, candidates, now)
             self.waits = bool(matching.copies)
+            self._copies = [file for file in matching.copies if file.compressed]
+            self._remember_copies(candidates)
             if any(file.live for file in matching.new):
                 self._beside.came_up_together = {file.identity for file in matching.copies}
             self._go_on(matching, cut, candidates, found, now)
@@ -132,6 +136,32 @@ class Settling:
                     keeping.pass_over(shorter)
             for file in new:
                 self._read_new(file, candidates, found, first, now)
+
+    def remember_copies(self) -> None:
+        """At the end of the run, where a copy may not have been whole when it was seen."""
+        held = [g.source for g in self.keeping.rotated if g.source]
+        if any(source.is_deleted() for source in held):
+            known = {g.position.identity for g in self.keeping.rotated if g.position}
+            found = self._beside.find_rotated(float("inf"))
+            self._copies = [f for f in found if f.compressed and f.identity not in known]
+            with Candidates(self._system, held) as candidates:
+                self._remember_copies(candidates)
+
+    def _remember_copies(self, candidates: Candidates) -> None:
+        """A compressed copy whose original is deleted is all that a later run finds of it.
+
+        Where the original's writer went on after it was compressed, the position lies behind
+        the copy's end, and would not tell it.
+        """
+        for file in self._copies:
+            copy = candidates.open(file)
+            for generation in list(self.keeping.rotated) if copy else ():
+                source = generation.source
+                if not copy or not source or not source.is_deleted():
+                    continue
+                size = copy.size()
+                if size < source.offset and source.begins_with(copy, size):
+                    self.keeping.pass_over(file)
 
     def _compare(
         self, unknown: list[Seen], standing: list[Seen], candidates: Candidates, now: float

@@ -195,6 +195,42 @@ def test_several_logs_of_one_pattern(place: Place, write: Callable[..., Writer])
     assert live.stop() == 0
 
 
+@pytest.mark.parametrize("way", ["create 0644", "copytruncate"])
+@pytest.mark.parametrize("more", ["nodateext", "compress", "delaycompress"])
+def test_an_olddir(place: Place, write: Callable[..., Writer], way: str, more: str):
+    """The rotated files go to another folder, which is named too; a run is missed as well.
+
+    But where they are compressed at once: what a writer adds to a file that is deleted then,
+    and held by nobody, is nowhere.
+    """
+    (place / "old").mkdir(mode=0o755)
+    compress = ("compress",) if more == "delaycompress" else ()
+    logrotate = Logrotate(
+        place,
+        "app.log",
+        *(way, "nodateext", more, *compress, f"olddir {place / 'old'}"),
+        *reopened_by_a_script(place, "app.log"),
+    )
+    writer = write("app.log")
+    arguments = ("app*.log", "old/*", "-i", "0.1", "-o", "merged", "--rotate-wait", "0.3")
+    live = place.start(*arguments)
+    eventually(lambda: place.read("merged"))
+    for rotation in range(ROTATIONS):
+        writer.wait_for(100)
+        with writer.pause:  # what is written between the copying and the cutting nobody has
+            missed = rotation == 1 and (way, more) != ("create 0644", "compress")
+            if missed:
+                assert live.stop() == 0
+            logrotate.run()
+            if missed:
+                live = place.start(*arguments)
+        writer.wait_for(100)
+        eventually(lambda: way == "copytruncate" or not (place / "app.log.reopen").exists())
+    place.sees_lines(writer.stop(), "merged")
+    assert live.stop() == 0
+    assert "lines may be missing" not in live.err
+
+
 @pytest.mark.parametrize("way", ["create 0640", "nocreate", "copytruncate"])
 def test_logrotate_on_the_output(place: Place, write: Callable[..., Writer], way: str):
     """No signal is needed; the rotated outputs and the last one hold every line."""

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
+import shutil
+import subprocess
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tailmerge.report import (
     OutputError,
@@ -188,18 +193,42 @@ def test_a_plain_name_is_shown_as_it_is(name: str) -> None:
     [
         ("", "''"),
         ("a b.log", "'a b.log'"),
+        ("~", "'~'"),
         ("a'b", "'a'\"'\"'b'"),
         ("$(rm).log", "'$(rm).log'"),
         ("a\nb", "$'a\\nb'"),
         ("\x1b[31mred", "$'\\x1b[31mred'"),
-        ("bad \udcff", "$'bad \\udcff'"),
+        ("bad \udcff", "$'bad \\xff'"),
         ("it's\x07", "$'it\\'s\\x07'"),
-        ("\u202egol.a", "$'\\u202egol.a'"),
+        ("\u202egol.a", "$'\\xe2\\x80\\xaegol.a'"),
         ("back\\slash\n", "$'back\\\\slash\\n'"),
     ],
 )
 def test_an_odd_name_is_quoted(name: str, shown: str) -> None:
     assert show(name) == shown
+
+
+bash = pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+
+
+@bash
+@given(st.binary(min_size=1, max_size=40).filter(lambda name: b"\0" not in name))
+@settings(max_examples=60, deadline=None)
+def test_a_shell_reads_a_shown_name_as_the_name(name: bytes) -> None:
+    shown = show(os.fsdecode(name))
+    assert shown.isprintable()
+    command = ["bash", "-c", f"printf %s {shown}"]
+    assert subprocess.run(command, capture_output=True, check=True).stdout == name
+
+
+@bash
+@pytest.mark.parametrize(
+    "name", [b"\xff", b"a\xffb", b"\xe9t\xe9 1", b"\xff'\\\n\x1b", "ü\x07".encode()]
+)
+def test_a_shell_reads_a_name_that_is_no_text(name: bytes) -> None:
+    shown = show(os.fsdecode(name))
+    command = ["bash", "-c", f"printf %s {shown}"]
+    assert subprocess.run(command, capture_output=True, check=True).stdout == name
 
 
 def test_no_control_character_of_a_name_reaches_a_message() -> None:

@@ -10,6 +10,8 @@ import asyncio
 import collections
 import contextlib
 import errno
+import gzip
+import io
 import os
 import tempfile
 from collections.abc import Awaitable, Callable, Coroutine
@@ -137,6 +139,15 @@ def copy(old: str = "a.log.1") -> None:
 def copytruncate(old: str = "a.log.1") -> None:
     copy(old)
     os.truncate("a.log", 0)
+
+
+def compress(name: str) -> None:
+    Path(name + ".gz").write_bytes(gzip.compress(Path(name).read_bytes()))
+    os.unlink(name)
+
+
+def open_to_append(name: str) -> io.FileIO:
+    return io.FileIO(name, "ab")
 
 
 # growing
@@ -1179,3 +1190,35 @@ def test_every_line_comes_out_once_whole_and_in_order(steps: list[tuple[str, flo
     late = [line for line in got if line.startswith(b"late")]
     assert [line for line in got if line not in late] == writer.lines
     assert sorted(late) == sorted(writer.late)
+
+
+@pytest.mark.parametrize("wait", [0.3, 8.0])
+def test_late_lines_in_a_file_that_was_compressed_and_deleted(wait: float) -> None:
+    """Its compressed form lacks them, and is known all the same once the file is let go of."""
+    append("a.log", b"1\n")
+
+    async def story(run: Run) -> None:
+        with open_to_append("a.log") as writer:
+            rotate()
+            append("a.log", b"")
+            compress("a.log.1")
+            await run.seconds(0.3)
+            writer.write(b"2\n")
+            await run.seconds(wait)
+        append("a.log", b"3\n")
+        await run.seconds(1)
+        rotate("a.log.1.gz", "a.log.2.gz")
+        rotate()
+        append("a.log", b"4\n")
+        await run.seconds(20)
+        assert run.merged == b"1\n2\n3\n4\n"
+
+    run = follow(story)
+    keeping = run.series[0].keeping
+    entries = list(keeping.entries())
+
+    def again() -> Run:
+        os.rename("m.log", "before.log")
+        return follow(nothing, once=True, entries=entries)
+
+    assert again().merged == b""
