@@ -6,19 +6,17 @@ what is to be read is opened, oldest first.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 
 from tailmerge.beside import Beside
 from tailmerge.candidates import Candidates
 from tailmerge.generation import Findings, Generation
+from tailmerge.inheritance import Inheritance
 from tailmerge.keeping import Keeping
 from tailmerge.lines import find_last_lines
 from tailmerge.match import Matching, Seen, match
-from tailmerge.packed import NotThereYet, PackedSource, open_any
-from tailmerge.position import Position
+from tailmerge.packed import NotThereYet, PackedSource
 from tailmerge.registry import Registry
-from tailmerge.rotation import rotated_forms
 from tailmerge.source import Source
 from tailmerge.system import System
 
@@ -41,10 +39,10 @@ class Settling:
         self.keeping = keeping
         self._beside = beside
         self._system = system
-        self._registry = registry
         self._lines = lines
         self._named = named
         self._passed_before = passed_before
+        self._inherit = Inheritance(keeping, system, registry).inherit
         self.waits = False
         """Something is not settled: a copy whose original stands, half a compressed file."""
         self.newest: Seen | None = None
@@ -260,102 +258,3 @@ class Settling:
     def _begin_at_last_lines(self, source: Source) -> None:
         if self._lines is not None and not isinstance(source, PackedSource):
             source.start_at(find_last_lines(source.read_at, source.size(), self._lines))
-
-    def _inherit(
-        self, source: Source, candidates: Candidates, file: Seen, found: Findings, now: float
-    ) -> bool:
-        """The file is known by another input's name: go on there, or leave it to that one."""
-        if file.apart and self._is_siblings(source):
-            return True
-        owner = self._registry.owner(source.identity)
-        if owner and owner[0] is not self.keeping:
-            keeping, generation = owner
-            if generation.source and self._system.leads_to(keeping.name, source.identity):
-                found.twin = keeping.path if file.live else found.twin
-                return True
-            position = generation.remembered
-            if position and source.fits(position):
-                self._take_over(keeping, generation, file, candidates, now)
-                return True
-            # else the number of a deleted file, given to a new one
-        return self._inherit_content(source, candidates, file, now)
-
-    def _is_siblings(self, source: Source) -> bool:
-        """Whether it belongs to another input with the same last part, by its content.
-
-        Their olddir may be one. What fits none of them goes to the one that looks first:
-        the first one given.
-        """
-        base = os.path.basename(self.keeping.name)
-        for keeping in self._registry.present:
-            if keeping is self.keeping or os.path.basename(keeping.name) != base:
-                continue
-            positions = [g.remembered for g in keeping]
-            if any(p and p.offset and source.fits(p) for p in positions):
-                return True
-            live = keeping.live and keeping.live.source
-            if live and not live.cut and live.begins_with(source, source.size()):
-                return True  # a copy whose original is not cut yet
-        return False
-
-    def _inherit_content(
-        self, source: Source, candidates: Candidates, file: Seen, now: float
-    ) -> bool:
-        """Ours and another input, of this run or of an earlier one, rotated from one log.
-
-        `tailmerge 'old/*'` makes an input of each rotated file, and their names go on
-        changing: its content has its position, unless the file that it was read from stands.
-        """
-        ours = self.keeping.name
-        for keeping in (*self._registry.absent.values(), *self._registry.present):
-            if keeping is self.keeping or not _are_related(ours, keeping.name, file.apart):
-                continue
-            for generation in list(keeping):
-                position = generation.position
-                if not position or not position.offset or not source.fits(position):
-                    continue
-                if not self._stands(position):
-                    self._take_over(keeping, generation, file, candidates, now)
-                    return True
-        return False
-
-    def _stands(self, position: Position) -> bool:
-        """Whether the file that a position was seen in is still there."""
-        try:
-            source = open_any(self._system, position.path)
-        except OSError:
-            return False
-        try:
-            return source.identity == position.identity and source.fits(position)
-        finally:
-            source.close()
-
-    def _take_over(
-        self,
-        keeping: Keeping,
-        generation: Generation,
-        file: Seen,
-        candidates: Candidates,
-        now: float,
-    ) -> None:
-        position, held = generation.remembered, generation.source
-        keeping.give_away(generation)
-        generation.source, generation.position = None, position
-        self.keeping.rotated.append(generation)
-        self.keeping.resume(generation, file, candidates, now)
-        if held and held.written and generation.source:  # it was read ahead
-            generation.source.start_at(held.offset)
-            generation.source.written = held.written
-
-
-def _are_related(name: str, other: str, apart: bool) -> bool:
-    """Whether two names could be of one log; `apart`: by its rotated forms in any folder."""
-    ours, theirs = _logs(name), _logs(other)
-    same = os.path.basename(name) == os.path.basename(other)
-    return apart if same else not ours.isdisjoint(theirs)
-
-
-def _logs(name: str) -> set[str]:
-    """The last part of a name, and of all that it could have rotated from."""
-    base = os.path.basename(name)
-    return {base, *(form.base for form in rotated_forms(base))}
