@@ -55,6 +55,10 @@ Where things are, from the top; each module imports only from below its own line
     packed     compressed files, decompressed
     source     one open file: what it is, and how it is read
     position   up to where a file was forwarded, and how to know it again
+    shape      what is written of a line: filter, label, JSON; pure
+    label      which input a line comes from, by a template; pure
+    records    where records begin; pure
+    patterns   which lines regular expressions pick; pure
     feed       one input on its way out, and what one forward did
     timestamps the time of a line
     fields     W3C extended logs: columns that name themselves
