@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import errno
 import gzip
 import json
 import os
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from tailmerge import resume, run_fully_async
+from tailmerge.recovery import Verdict
 from tailmerge.report import Report
 from tailmerge.system import System
 
@@ -46,9 +48,12 @@ CHANGES = (
 class Killing(System):
     """Ends the process at its n-th change, with a part of its bytes written or none."""
 
-    def __init__(self, at: int, part: float) -> None:
+    def __init__(self, at: int, part: float, full: range = range(0)) -> None:
+        """`full`: the writes, counted from 0, for which the disk has no room."""
         self.left = at
         self.part = part
+        self.full = full
+        self.writes = 0
 
     def __getattribute__(self, name: str) -> Any:
         method = super().__getattribute__(name)
@@ -62,9 +67,18 @@ class Killing(System):
                     fd, data, *rest = args
                     method(fd, bytes(data)[: max(1, int(len(data) * self.part))], *rest)
                 os._exit(9)
-            return method(*args)
+            return self.write_or_fail(method, *args) if name == "write" else method(*args)
 
         return change
+
+    def write_or_fail(self, write: Callable[[int, bytes], int], fd: int, data: Any) -> int:
+        """The disk fills up inside the first write that it has no room for."""
+        number, self.writes = self.writes, self.writes + 1
+        if number not in self.full:
+            return write(fd, data)
+        if number == self.full.start:
+            return write(fd, bytes(data)[: len(data) // 3])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 class Scene:
@@ -234,6 +248,16 @@ def streamed(scene: Scene) -> dict[str, Any]:
     return {}
 
 
+def full(scene: Scene) -> dict[str, Any]:
+    """No room in the middle of a batch, for a while."""
+    return resumed(scene) | {"full": range(1, 4)}
+
+
+def full_long(scene: Scene) -> dict[str, Any]:
+    """No room in the middle of a long line."""
+    return long_line(scene) | {"full": range(3, 6)}
+
+
 SCENARIOS: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "plain": plain,
     "resumed": resumed,
@@ -241,6 +265,8 @@ SCENARIOS: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "moved": moved,
     "cut_and_packed": cut_and_packed,
     "twice": twice,
+    "full": full,
+    "full_long": full_long,
     "overwritten": overwritten,
     "long_line": long_line,
     "synced": synced,
@@ -284,12 +310,29 @@ def after_input_rotation(scene: Scene) -> None:
         scene.append(name, 7)
 
 
+def after_output_copytruncate(scene: Scene) -> None:
+    """The output is copied and cut between the kill and the next run."""
+    if os.path.exists("m"):
+        shutil.copy("m", "m.1")
+        os.truncate("m", 0)
+
+
+def after_inputs_gone(scene: Scene) -> None:
+    """The inputs are deleted, and somebody else appends: nothing can be had again."""
+    after_foreign(scene)
+    for name in ("a", "b"):
+        os.unlink(name)
+    scene.is_lossy = True
+
+
 AFTER: dict[str, Callable[[Scene], None]] = {
     "nothing": after_nothing,
     "foreign": after_foreign,
     "torn-foreign": after_torn_foreign,
     "output-rotation": after_output_rotation,
     "input-rotation": after_input_rotation,
+    "output-copytruncate": after_output_copytruncate,
+    "inputs-gone": after_inputs_gone,
 }
 
 
@@ -309,7 +352,8 @@ def kill_at(at: int, part: float, how: dict[str, Any]) -> bool:
     child = os.fork()
     if child == 0:
         try:
-            run(Killing(at, part), **how)
+            how = dict(how)
+            run(Killing(at, part, how.pop("full", range(0))), **how)
             os._exit(0)
         except BaseException:
             traceback.print_exc()
@@ -332,6 +376,15 @@ def recover(how: dict[str, Any]) -> str:
                 verdicts.append(finding.verdict.name)
                 act(self, state, record, finding, *rest)
 
+            examine = resume.examine
+
+            def examining(*args: Any) -> Any:
+                finding = examine(*args)
+                if finding.verdict is Verdict.TRUNCATED:
+                    verdicts.append("TRUNCATED")
+                return finding
+
+            resume.examine = examining  # type: ignore[attr-defined]
             resume.Resume._act = noting  # type: ignore[method-assign]
             run(**{name: how[name] for name in LASTING if name in how})
             os.write(writing, " ".join(verdicts).encode() or b"none")
@@ -359,7 +412,7 @@ def differences(scene: Scene, torn_allowed: bool) -> list[str]:
         expected.update(wanted)
         missing = [line for line in wanted if counts[line] == 0]
         doubled = [line for line in wanted if counts[line] > 1]
-        if missing:
+        if missing and not scene.is_lossy:
             problems.append(f"{name}: {len(missing)} missing, first {missing[0][:30]!r}")
         if doubled and not STREAM:
             problems.append(f"{name}: {len(doubled)} doubled, first {doubled[0][:30]!r}")

@@ -28,7 +28,20 @@ def kill_everywhere(scenario: str, after: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "scenario", ["plain", "resumed", "rotated", "overwritten", "long_line", "synced", "ordered"]
+    "scenario",
+    [
+        "plain",
+        "resumed",
+        "rotated",
+        "moved",
+        "cut_and_packed",
+        "full",
+        "full_long",
+        "overwritten",
+        "long_line",
+        "synced",
+        "ordered",
+    ],
 )
 def test_a_kill_at_any_operation_costs_and_doubles_nothing(scenario: str) -> None:
     verdicts = kill_everywhere(scenario, "nothing")["verdicts"]
@@ -60,3 +73,23 @@ def test_inputs_that_are_rotated_after_a_kill_go_on_where_they_were() -> None:
 
 def test_one_shot_runs_in_a_row_cost_and_double_nothing() -> None:
     kill_everywhere("twice", "nothing")
+
+
+@pytest.mark.parametrize("after", ["foreign", "output-rotation"])
+@pytest.mark.parametrize("scenario", ["full", "full_long"])
+def test_an_output_that_others_wrote_to_or_moved_while_the_disk_was_full(
+    scenario: str, after: str
+) -> None:
+    verdicts = kill_everywhere(scenario, after)["verdicts"]
+    assert "SETTLED" in verdicts
+    assert {"AGAIN", "FINISH"} & set(verdicts)
+
+
+def test_an_output_that_was_copied_and_cut_after_a_kill_is_settled_in_its_copy() -> None:
+    verdicts = kill_everywhere("resumed", "output-copytruncate")["verdicts"]
+    assert {"TRUNCATED SETTLED", "TRUNCATED FINISH"} <= set(verdicts)
+
+
+def test_what_cannot_be_had_again_is_left_as_it_is_and_comes_no_second_time() -> None:
+    verdicts = kill_everywhere("resumed", "inputs-gone")["verdicts"]
+    assert "UNKNOWN" in verdicts
