@@ -17,6 +17,9 @@ Where things are, from the top; each module imports only from below its own line
     streaming  the life of a pipe or of standard input
     surroundings what the tails of one run share
     watch      who has news
+    sweep      one look at all inputs, cheap
+    notices    what the kernel tells
+    mounts     which file systems tell; pure
     own        what is ours and never an input: the output, its state, its copies
     discover   names and patterns to inputs
     writer     the thread that owns the files: reads, cuts, appends

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+
 from tailmerge.beside import Beside
 from tailmerge.generation import News
 from tailmerge.keeping import Keeping
 from tailmerge.settling import Settling
+from tailmerge.source import Source
 from tailmerge.system import System
 
 RECHECK_SECONDS = 1.0
 """How often what nobody tells of is looked at: late lines, copies, what was unreadable."""
+
+TOLD_SECONDS = 0.05
+"""The same where the kernel tells of it: a file that is being compressed tells without end."""
+
+LONGEST_CHAIN = 40
+"""Symbolic links that are followed one behind the other, as the kernel does."""
 
 
 class Probe:
@@ -31,12 +41,36 @@ class Probe:
         self._named = named
         self._signature: tuple[int, ...] | None = ()
         """What the last probe saw; None: no file. At first nothing, which is neither."""
+        self.hand: Source | None = None
+        """The file that is held open under the name."""
+        self.seen = -1
+        """Its size at the last probe, bytes."""
         self._checked = 0.0
         self.trouble = False
         """The last look met an error."""
 
-    def probe(self, now: float) -> News:
-        """Whether anything happened since the last probe: one stat, mostly."""
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether more than the name and its end must be watched at each interval."""
+        held = any(generation.source for generation in self._keeping.rotated)
+        return held or self.trouble or self._settling.waits
+
+    def places(self) -> Iterator[tuple[str, str]]:
+        """The folders, and the names in them, by which it is reached: each link of a chain."""
+        path = self._system.absolute(self._keeping.path)
+        for _ in range(LONGEST_CHAIN):
+            folder, name = os.path.split(path)
+            yield folder, name
+            try:
+                path = self._system.absolute(os.path.join(folder, self._system.read_link(path)))
+            except OSError:
+                return  # no link
+
+    def probe(self, now: float, *, told: bool = False) -> News:
+        """Whether anything happened since the last probe: one stat, mostly.
+
+        `told`: the kernel said that something did, maybe beside the file.
+        """
         try:
             s = self._system.stat(self._keeping.path)
             signature = (s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns)
@@ -54,10 +88,13 @@ class Probe:
             self._signature = signature
             if same and live and signature:
                 live.size = max(live.size, signature[2])
+        held = self._keeping.live
+        self.hand = held.source if held else None
+        self.seen = signature[2] if signature else -1
         for generation in self._keeping.rotated:
             if generation.has_grown(now):
                 news = max(news, News.GREW)
-        if now - self._checked >= RECHECK_SECONDS:
+        if now - self._checked >= (TOLD_SECONDS if told else RECHECK_SECONDS):
             self._checked = now
             if self.trouble or self._settling.waits or self._late_has_changed():
                 news = News.CHANGED

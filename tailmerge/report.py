@@ -225,6 +225,24 @@ class Report:
     def input_let_go(self, name: str) -> None:
         self._detail(f"{show(name)}: quiet since its rotation, no longer held open")
 
+    def kernel_tells(self, folders: int) -> None:
+        self._detail(f"inotify: {plural(folders, 'folder')} watched")
+
+    def kernel_tells_of_some(self, folders: int, polled: int, interval: float) -> None:
+        self._detail(
+            f"inotify: {plural(folders, 'folder')} watched,"
+            f" {plural(polled, 'input')} polled every {interval:g} s"
+        )
+
+    def polls_without_inotify(self, interval: float) -> None:
+        self._detail(
+            f"polling every {interval:g} s: no inotify here"
+            " (on Linux: pip install 'tailmerge[inotify]')"
+        )
+
+    def polls(self, interval: float) -> None:
+        self._detail(f"polling every {interval:g} s: the kernel tells of no changes there")
+
     def pattern_unmatched(self, pattern: str) -> None:
         self._news(f"{show(pattern)}: matches no file" + ("" if self._once else " yet"))
 

@@ -173,7 +173,7 @@ class Run:
 
     async def _merge(self, output: WriteThread, found: list[Found]) -> None:
         ending = Ending()
-        watch = Watch(output, self.settings.interval)
+        watch = Watch(output, self.settings.interval, None if self.settings.once else self.report)
         now = asyncio.get_running_loop().time()
         around = Surroundings(
             output,

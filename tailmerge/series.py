@@ -13,7 +13,7 @@ the cut is taken from the copy where there is one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from tailmerge.beside import Beside
 from tailmerge.folders import Folders
@@ -24,6 +24,7 @@ from tailmerge.packed import PackedSource
 from tailmerge.probe import Probe
 from tailmerge.registry import Registry
 from tailmerge.settling import Settling
+from tailmerge.source import Source
 from tailmerge.state import Entry
 from tailmerge.system import System, identity, is_regular
 
@@ -66,6 +67,10 @@ class Series:
         self._registry = registry
         self._beside = Beside(self.keeping, system, registry, folders)
         self._rotate_wait = rotate_wait
+        self.hand: Source | None = None
+        """The file that is held open under the name, as the last probe found it."""
+        self.seen = -1
+        """Its size then, bytes."""
         self._looked = False
         self._unreadable: set[str] = set()
         self.keeping.restore(entries)
@@ -86,9 +91,18 @@ class Series:
         """An earlier run read it: a file that is not there was rotated away."""
         return self._settling.resumes
 
-    def probe(self, now: float) -> News:
+    def probe(self, now: float, *, told: bool = False) -> News:
         """Whether anything happened since the last probe: one stat, mostly."""
-        return self._probe.probe(now)
+        news = self._probe.probe(now, told=told)
+        self.hand, self.seen = self._probe.hand, self._probe.seen
+        return news
+
+    @property
+    def is_unsettled(self) -> bool:
+        return self._probe.is_unsettled
+
+    def places(self) -> Iterator[tuple[str, str]]:
+        return self._probe.places()
 
     # looking: where rotation is decided
 

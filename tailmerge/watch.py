@@ -1,60 +1,113 @@
-"""Who has news: one batched sweep over all inputs, which wakes only the tasks it is for.
+"""Who has news: what the kernel tells at once, and one batched sweep for all the rest.
 
-A sweep is a single call on the thread that owns the files, whatever the number of inputs;
-no input has a timer of its own. News that come while nobody waits are kept.
+The looking is done on the thread that owns the files (sweep.py, notices.py); here is who
+waits for it. No input has a timer of its own, and news that come while nobody waits are
+kept.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from collections.abc import Iterable
 
 from tailmerge.generation import News
-from tailmerge.lane import Lane
+from tailmerge.notices import Notices
+from tailmerge.report import Report
+from tailmerge.sweep import Probed, Sweep
+from tailmerge.writer import WriteThread
 
 LEAST_SECONDS = 0.01
 """The shortest pause between two sweeps: a read per file per 10 ms is enough."""
 
-
-class Probed(Protocol):
-    """What can be asked, on the thread that owns the files, whether it has news."""
-
-    def probe(self, now: float) -> News: ...
+BUSY_PART = 0.1
+"""Of the interval: how soon inputs that had news are looked at again."""
 
 
 class Watch:
-    """Sweeps at the interval, and wakes who waits for what it found."""
+    """Sweeps at the interval, listens to the kernel, and wakes who waits for what was found."""
 
-    def __init__(self, lane: Lane, interval: float) -> None:
+    def __init__(self, lane: WriteThread, interval: float, report: Report | None = None) -> None:
+        """With a `report`, which is told how, the kernel is listened to, where it tells."""
         self._lane = lane
         self._interval = max(interval, LEAST_SECONDS)
-        self._watched: list[Probed] = []
+        self._report = report
+        self._listens = False
+        self._sweep = Sweep(lane.system, self._interval)
+        self._watched: dict[Probed, None] = {}
+        self._fresh: list[Probed] = []
+        self._gone: list[Probed] = []
         self._news: dict[Probed, News] = {}
         self._waiting: dict[Probed, asyncio.Future[None]] = {}
         self._ended = False
 
     def add(self, probed: Probed) -> None:
-        self._watched.append(probed)
+        self._watched[probed] = None
+        self._fresh.append(probed)
 
     def remove(self, probed: Probed) -> None:
-        self._watched.remove(probed)
+        del self._watched[probed]
         self._news.pop(probed, None)
+        self._gone.append(probed)
 
     async def run(self) -> None:
-        """Sweep for ever."""
+        """Look for ever."""
+        if self._report:
+            await self._listen()
         now = asyncio.get_running_loop().time
-        while True:
-            for probed, news in await self._lane.call(self._sweep, now(), tuple(self._watched)):
-                self.tell(probed, news)
-            await asyncio.sleep(self._interval)
+        try:
+            while True:
+                fresh, gone = self._fresh, self._gone
+                self._fresh, self._gone = [], []
+                self.tell_all(await self._lane.call(self._sweep.sweep, now(), fresh, gone))
+                if fresh and self._report:
+                    await self._say_how(self._report)
+                    self._report = None
+                await asyncio.sleep(self._pause())
+        finally:
+            if self._listens:
+                self._lane.post(self._sweep.close)
 
-    @staticmethod
-    def _sweep(now: float, watched: tuple[Probed, ...]) -> list[tuple[Probed, News]]:
-        found = []
-        for probed in watched:
-            if news := probed.probe(now):
-                found.append((probed, news))
-        return found
+    def _pause(self) -> float:
+        """Until the next sweep, seconds: inputs that are busy are looked at sooner."""
+        if not self._sweep.is_busy:
+            return self._interval
+        return max(LEAST_SECONDS, self._interval * BUSY_PART)
+
+    async def _listen(self) -> None:
+        """From now on the kernel tells, where it can."""
+        loop = asyncio.get_running_loop()
+        system = self._lane.system
+        notifier = await loop.run_in_executor(None, system.make_notifier)  # it may take a while
+        if notifier is None:
+            return
+        self._listens = True
+
+        def deliver(found: list[tuple[Probed, News]]) -> None:
+            try:
+                loop.call_soon_threadsafe(self.tell_all, found)
+            except RuntimeError:
+                pass  # the run is over and its loop closed
+
+        async def start() -> None:
+            self._sweep.listen(Notices(notifier, system), deliver)
+
+        await self._lane.send(start)
+
+    async def _say_how(self, report: Report) -> None:
+        folders, polled = await self._lane.call(self._sweep.describe)
+        if folders and not polled:
+            report.kernel_tells(folders)
+        elif folders:
+            report.kernel_tells_of_some(folders, polled, self._interval)
+        elif self._listens:
+            report.polls(self._interval)
+        else:
+            report.polls_without_inotify(self._interval)
+
+    def tell_all(self, found: Iterable[tuple[Probed, News]]) -> None:
+        for probed, news in found:
+            if probed in self._watched:
+                self.tell(probed, news)
 
     def tell(self, probed: Probed, news: News) -> None:
         """There is news for whoever follows this."""
@@ -82,10 +135,13 @@ class Watch:
     async def wait(self, probed: Probed, seconds: float | None = None) -> News:
         """Wait for news, at most so long; `NONE` when the time, or the run, is over."""
         if not self._ended and probed not in self._news:
-            future = asyncio.get_running_loop().create_future()
-            self._waiting[probed] = future
+            loop = asyncio.get_running_loop()
+            future = self._waiting[probed] = loop.create_future()
+            timer = None if seconds is None else loop.call_later(seconds, self._wake, probed)
             try:
-                await asyncio.wait([future], timeout=seconds)
+                await future
             finally:
                 del self._waiting[probed]
+                if timer:
+                    timer.cancel()
         return self._news.pop(probed, News.NONE)

@@ -17,6 +17,8 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+
 from tailmerge.report import Report
 from tailmerge.system import System
 
@@ -114,6 +116,14 @@ def said() -> tuple[list[str], Report]:
     """A Report that records, and the list of what it said."""
     words: list[str] = []
     return words, Report(words.append, verbose=True)
+
+
+def hide_inotify(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the extra were not installed, for whatever command is started from now on."""
+    hidden = folder / "hidden"
+    hidden.mkdir()
+    (hidden / "asyncinotify.py").write_text("raise ImportError\n")
+    monkeypatch.setenv("PYTHONPATH", str(hidden))
 
 
 # faults: what the system does wrong, at a call that is named

@@ -207,7 +207,7 @@ FOLDER = OSError(errno.EISDIR, "is a directory")
 def make_arguments(event: Callable[..., object], error: OSError) -> dict[str, object]:
     """An argument's own name in capitals for each word, 2 for each number, and this error."""
     kinds = inspect.signature(event, eval_str=True).parameters
-    samples: dict[object, object] = {int: 2, OSError: error}
+    samples: dict[object, object] = {int: 2, float: 2.0, OSError: error}
     return {
         name: samples.get(kind.annotation, name.upper())
         for name, kind in kinds.items()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from helpers import eventually
+from helpers import eventually, hide_inotify
 
 if TYPE_CHECKING:
     from processes import Live, Place
@@ -69,6 +69,17 @@ class Log:
 
     def close(self) -> None:
         os.close(self._fd)
+
+
+@pytest.fixture(autouse=True, params=["inotify", "polling"])
+def _way_of_watching(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every story is told in both ways; without the extra they are the same."""
+    if request.param == "polling":
+        hide_inotify(tmp_path_factory.mktemp("modules"), monkeypatch)
 
 
 @pytest.fixture

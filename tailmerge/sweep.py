@@ -1,0 +1,200 @@
+"""One look at all inputs, whatever their number: cheap, and on the thread that owns the files.
+
+What is held open is asked for its end, by its descriptor. Names are asked in turns when
+there are many of them: a file that is held open loses nothing by being found renamed a
+little later. Where the kernel tells (notices.py) a slow sweep stays, for what it may miss.
+"""
+
+from __future__ import annotations
+
+from asyncio import get_running_loop
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+from tailmerge.generation import News
+from tailmerge.notices import Notices
+from tailmerge.source import Source
+from tailmerge.system import System
+
+NAMES_A_SWEEP = 500
+"""So many names are looked at in every sweep; of more, each at least once in NAME_SECONDS."""
+
+NAME_SECONDS = 1.0
+"""How late another file of a name may be noticed where there are many inputs."""
+
+SAFETY_SECONDS = 2.0
+"""How often even that is looked at of which the kernel tells: a mapped file is silent."""
+
+SAFETY_PARTS = 10
+"""Of many inputs the kernel tells of, the names are looked at in so many safety sweeps."""
+
+BUSY_SECONDS = 1.0
+"""How long after its last news an input counts as busy."""
+
+MOST_BUSY = 200
+"""Inputs that are looked at more often than the others; of more, each has its interval."""
+
+
+class Probed(Protocol):
+    """What can be asked, on the thread that owns the files, whether it has news."""
+
+    hand: Source | None
+    """What is held open under its name; None: only `probe` can tell."""
+    seen: int
+    """The size of that when it was probed last, bytes."""
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether more than its name and its end must be watched."""
+
+    def probe(self, now: float, *, told: bool = False) -> News: ...
+
+    def places(self) -> Iterator[tuple[str, str]]:
+        """The folders, and the names in them, by which it is reached."""
+        ...
+
+
+Found = list[tuple[Probed, News]]
+
+
+class Sweep:
+    """Looks at all that is watched."""
+
+    def __init__(self, system: System, interval: float) -> None:
+        self._system = system
+        self._interval = interval
+        self._watched: dict[Probed, None] = {}
+        self._polled: list[Probed] = []
+        self._told: list[Probed] = []
+        """What the kernel tells of."""
+        self._covered: set[Probed] = set()
+        """The same."""
+        self._unsettled: dict[Probed, None] = {}
+        self._busy: dict[Probed, float] = {}
+        """What had news lately, and when."""
+        self._notices: Notices | None = None
+        self._next = {"polled": 0, "told": 0}
+        """Whose names are next."""
+        self._swept = self._safe = float("-inf")
+        """When all was looked at last, and what the kernel tells of."""
+        self._deliver: Callable[[Found], None] = lambda found: None
+
+    @property
+    def is_busy(self) -> bool:
+        return 0 < len(self._busy) <= MOST_BUSY
+
+    def listen(self, notices: Notices, deliver: Callable[[Found], None]) -> None:
+        """The kernel tells from now on, of what was watched before too.
+
+        `deliver` is given what has news by it, on this thread.
+        """
+        self._notices, self._deliver = notices, deliver
+        notices.start(self._hear)
+        self._sort(self._watched)
+
+    async def close(self) -> None:
+        if self._notices:
+            self._notices.close()
+            self._notices = None
+
+    def describe(self) -> tuple[int, int]:
+        """How many folders the kernel tells of, and how many inputs are polled."""
+        return (len(self._notices) if self._notices else 0), len(self._polled)
+
+    def sweep(self, now: float, fresh: list[Probed], gone: list[Probed]) -> Found:
+        """What has news; `fresh` is watched from now on, `gone` no longer."""
+        self._take(fresh, gone)
+        found: Found = []
+        due = now - self._swept >= self._interval
+        asked = dict.fromkeys(fresh)
+        if due or not self.is_busy:
+            self._swept = now
+            self._check_notices(asked)
+            asked |= self._unsettled
+            self._ask(self._polled, "polled", self._names_a_sweep(), asked)
+            if now - self._safe >= SAFETY_SECONDS:
+                self._safe = now
+                names = max(NAMES_A_SWEEP, len(self._told) // SAFETY_PARTS)
+                self._ask(self._told, "told", names, asked)
+        else:
+            asked |= dict.fromkeys(self._system.find_changed(self._busy))
+        for probed in asked:
+            if probed in self._watched:
+                self._probe(probed, now, found)
+        self._forget_idle(now)
+        if self._notices:  # what appeared may have a folder now
+            self._sort(p for p, news in found if news > News.GREW and p not in self._covered)
+        return found
+
+    def _names_a_sweep(self) -> int:
+        return max(NAMES_A_SWEEP, int(len(self._polled) * self._interval / NAME_SECONDS) + 1)
+
+    def _ask(self, group: list[Probed], turn: str, names: int, asked: dict[Probed, None]) -> None:
+        """Of all of a group its ends, of some of it the names too."""
+        asked |= dict.fromkeys(self._system.find_changed(group))
+        begin = self._next[turn] % max(1, len(group))
+        end = begin + min(names, len(group))
+        asked |= dict.fromkeys(group[begin:end] + group[: max(0, end - len(group))])
+        self._next[turn] = end
+
+    def _probe(self, probed: Probed, now: float, found: Found, *, told: bool = False) -> None:
+        if news := probed.probe(now, told=told):
+            found.append((probed, news))
+            if probed not in self._covered:
+                self._busy[probed] = now
+        if probed.is_unsettled:
+            self._unsettled[probed] = None
+        else:
+            self._unsettled.pop(probed, None)
+
+    def _forget_idle(self, now: float) -> None:
+        for probed in [p for p, when in self._busy.items() if now - when >= BUSY_SECONDS]:
+            del self._busy[probed]
+
+    # what the kernel tells
+
+    def _take(self, fresh: Iterable[Probed], gone: Iterable[Probed]) -> None:
+        fresh = [probed for probed in fresh if probed not in self._watched]
+        self._watched |= dict.fromkeys(fresh)
+        for probed in gone:
+            self._watched.pop(probed, None)
+            self._unsettled.pop(probed, None)
+            self._busy.pop(probed, None)
+            if self._notices:
+                self._notices.forget(probed)
+        if gone:
+            self._polled = [p for p in self._polled if p in self._watched]
+            self._told = [p for p in self._told if p in self._watched]
+            self._covered.difference_update(gone)
+        if fresh:
+            self._sort(fresh)
+
+    def _sort(self, fresh: Iterable[Probed]) -> None:
+        """Into what the kernel tells of and what is polled."""
+        notices = self._notices
+        again = dict.fromkeys(fresh)
+        self._polled = [p for p in self._polled if p not in again]
+        self._told = [p for p in self._told if p not in again]
+        for probed in again:
+            if notices is not None and notices.follow(probed):
+                self._told.append(probed)
+            else:
+                self._polled.append(probed)
+        self._covered = set(self._told)
+
+    def _check_notices(self, asked: dict[Probed, None]) -> None:
+        """What the kernel no longer tells of is polled, and looked at now."""
+        if self._notices and (lost := self._notices.check()):
+            lost = [probed for probed in lost if probed in self._watched]
+            self._sort(lost)
+            asked |= dict.fromkeys(lost)
+
+    def _hear(self, told: Iterable[Probed]) -> None:
+        """The kernel told of these."""
+        now = get_running_loop().time()
+        found: Found = []
+        for probed in told:
+            if probed in self._watched:
+                self._probe(probed, now, found, told=True)
+        if found:
+            self._deliver(found)

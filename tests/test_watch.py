@@ -1,0 +1,297 @@
+"""Who has news: what the kernel tells, where it does not, and how that is made up for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import append, eventually, hide_inotify, on_lane, said, start_tailmerge
+
+from tailmerge import run_fully_async
+from tailmerge.generation import News
+from tailmerge.mounts import find_type, tells
+from tailmerge.notices import Notices
+from tailmerge.source import Source
+from tailmerge.sweep import Sweep
+from tailmerge.system import System
+
+NEVER = "600"
+"""An interval after which nothing in a test is found: the kernel told of it, or nobody."""
+
+needs_inotify = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
+
+
+def merged() -> bytes:
+    return Path("m.log").read_bytes() if os.path.exists("m.log") else b""
+
+
+@pytest.fixture
+def _without_inotify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hide_inotify(tmp_path, monkeypatch)
+
+
+# which file systems tell
+
+MOUNTS = """\
+22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
+30 22 0:25 / /home rw - nfs4 server:/home rw
+31 30 0:26 / /home/me/my\\040logs rw - xfs /dev/vdb rw
+32 22 0:27 / /mnt rw shared:1 - ext4 /dev/vdc rw
+33 32 0:28 / /mnt rw - fuse.sshfs me@host: rw
+"""
+
+
+def test_the_longest_mount_point_and_the_latest_of_one_decides() -> None:
+    paths = ("/var/log", "/home/x", "/homes", "/mnt/a")
+    kinds = [find_type(MOUNTS, path) for path in paths]
+    assert kinds == ["ext4", "nfs4", "ext4", "fuse.sshfs"]
+    assert find_type(MOUNTS, "/home/me/my logs/app") == "xfs"
+
+
+def test_a_network_or_an_unknown_file_system_tells_nothing() -> None:
+    assert tells(MOUNTS, "/var/log")
+    assert not tells(MOUNTS, "/home/x")
+    assert not tells(MOUNTS, "/mnt/a")
+    assert not tells("", "/var/log")
+
+
+# what is told
+
+
+@needs_inotify
+def test_a_line_is_seen_without_an_interval_and_so_is_a_rotation() -> None:
+    append("a.log", b"one\n")
+    with start_tailmerge("-v", "-i", NEVER, "a.log", "-o", "m.log") as process:
+        eventually(lambda: merged() == b"one\n")
+        assert process.stderr
+        assert process.stderr.readline() == b"tailmerge: inotify: 1 folder watched\n"
+        append("a.log", b"two\n")
+        eventually(lambda: merged() == b"one\ntwo\n")
+        os.rename("a.log", "a.log.1")
+        append("a.log", b"four\n")
+        eventually(lambda: merged().endswith(b"four\n"))
+        append("a.log.1", b"three\n")
+        eventually(lambda: merged() == b"one\ntwo\nfour\nthree\n")
+        process.terminate()
+
+
+@needs_inotify
+def test_each_link_of_a_chain_is_watched() -> None:
+    for folder in ("links", "old", "new"):
+        os.mkdir(folder)
+    append("old/a.log", b"one\n")
+    append("new/a.log", b"three\n")
+    os.symlink("../old/a.log", "links/middle")
+    os.symlink("links/middle", "a.log")
+    with start_tailmerge("-i", NEVER, "a.log", "-o", "m.log") as process:
+        eventually(lambda: merged() == b"one\n")
+        append("old/a.log", b"two\n")
+        eventually(lambda: merged() == b"one\ntwo\n")
+        os.symlink("../new/a.log", "links/other")
+        os.rename("links/other", "links/middle")
+        eventually(lambda: merged() == b"one\ntwo\nthree\n")
+        process.terminate()
+
+
+@needs_inotify
+def test_a_folder_that_is_replaced_is_polled_and_then_watched_again() -> None:
+    os.mkdir("logs")
+    append("logs/a.log", b"one\n")
+    with start_tailmerge("-i", "0.1", "logs/a.log", "-o", "m.log") as process:
+        eventually(lambda: merged() == b"one\n")
+        os.rename("logs", "gone")
+        os.mkdir("logs")
+        append("logs/a.log", b"two\n")
+        eventually(lambda: merged() == b"one\ntwo\n")
+        append("logs/a.log", b"three\n")
+        append("gone/a.log", b"late\n")
+        eventually(lambda: sorted(merged().split()) == [b"late", b"one", b"three", b"two"])
+        process.terminate()
+
+
+# where it does not tell
+
+
+@pytest.mark.usefixtures("_without_inotify")
+def test_without_the_extra_the_inputs_are_polled() -> None:
+    append("a.log", b"one\n")
+    with start_tailmerge("-v", "a.log", "-o", "m.log") as process:
+        assert process.stderr
+        assert b"polling every 0.1 s: no inotify here" in process.stderr.readline()
+        eventually(lambda: merged() == b"one\n")
+        append("a.log", b"two\n")
+        eventually(lambda: merged() == b"one\ntwo\n")
+        process.terminate()
+
+
+class OnTheNetwork(System):
+    """Everything is on a network file system: nothing is told."""
+
+    def mounts(self) -> str:
+        return "30 22 0:25 / / rw - nfs4 server:/home rw\n"
+
+
+@needs_inotify
+async def test_what_is_on_a_network_file_system_is_polled() -> None:
+    append("a.log", b"one\n")
+    words, report = said()
+    stop = asyncio.Event()
+    run = asyncio.create_task(
+        run_fully_async(["a.log"], 0.05, "m.log", report=report, stop=stop, system=OnTheNetwork())
+    )
+    while merged() != b"one\n":
+        await asyncio.sleep(0.01)
+    append("a.log", b"two\n")
+    while merged() != b"one\ntwo\n":
+        await asyncio.sleep(0.01)
+    stop.set()
+    await run
+    assert "polling every 0.05 s: the kernel tells of no changes there" in words
+
+
+LIMITED = """
+echo {watches} > /proc/sys/user/max_inotify_watches &&
+echo {instances} > /proc/sys/user/max_inotify_instances &&
+exec "$@"
+"""
+
+
+def start_limited(watches: int, instances: int, *args: str) -> subprocess.Popen[bytes]:
+    """The command in a user namespace of its own, whose limits are these."""
+    unshare = shutil.which("unshare")
+    if not unshare or subprocess.run([unshare, "-Ur", "true"], check=False).returncode:
+        pytest.skip("no user namespaces here")
+    script = LIMITED.format(watches=watches, instances=instances)
+    command = [unshare, "-Ur", "sh", "-c", script, "sh", sys.executable, "-m", "tailmerge", *args]
+    return subprocess.Popen(command, stderr=subprocess.PIPE)
+
+
+@needs_inotify
+@pytest.mark.parametrize(
+    ("watches", "instances", "message"),
+    [
+        (1, 10, b"inotify: 1 folder watched, 1 input polled every 0.1 s"),
+        (0, 10, b"polling every 0.1 s: the kernel tells of no changes there"),
+        (10, 0, b"polling every 0.1 s: no inotify here"),
+    ],
+)
+def test_what_a_limit_keeps_from_being_told_is_polled(
+    watches: int, instances: int, message: bytes
+) -> None:
+    for name in ("one", "two"):
+        os.mkdir(name)
+        append(f"{name}/a.log", b"line\n")
+    process = start_limited(
+        watches, instances, "-v", "one/a.log", "two/a.log", "-o", os.path.abspath("m.log")
+    )
+    try:
+        assert process.stderr
+        assert message in process.stderr.readline()
+        append("one/a.log", b"more\n")
+        append("two/a.log", b"more\n")
+        eventually(lambda: sorted(merged().split()) == [b"line", b"line", b"more", b"more"])
+    finally:
+        process.kill()
+        process.communicate()
+
+
+class Asked:
+    """An input that remembers when it was asked."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.hand: Source | None = None
+        self.seen = -1
+        self.is_unsettled = False
+        self.asked = 0
+
+    def probe(self, now: float, *, told: bool = False) -> News:
+        self.asked += 1
+        return News.GREW
+
+    def places(self) -> Iterator[tuple[str, str]]:
+        yield os.path.split(os.path.abspath(self.path))
+
+
+def make_notices() -> Notices:
+    notifier = System().make_notifier()
+    if notifier is None:
+        pytest.skip("no asyncinotify here")
+    return Notices(notifier, System())
+
+
+async def hear(notices: Notices, *inputs: Asked) -> tuple[list[set[Any]], asyncio.Event]:
+    told: list[set[Any]] = []
+    came = asyncio.Event()
+
+    def tell(probed: Iterable[Any]) -> None:
+        told.append(set(probed))
+        came.set()
+
+    notices.start(tell)
+    assert all([notices.follow(each) for each in inputs])
+    return told, came
+
+
+@needs_inotify
+def test_a_flooded_queue_makes_all_be_asked() -> None:
+    limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    busy = [Asked("a.log"), Asked("b.log")]
+    quiet = Asked("quiet.log")
+    notices = make_notices()
+
+    async def flood() -> list[set[Any]]:
+        told, came = await hear(notices, *busy, quiet)
+        files = [os.open(each.path, os.O_WRONLY | os.O_CREAT) for each in busy]
+        for _ in range(limit // 2 + 2):
+            for file in files:  # in turn: the kernel keeps one of equal events in a row
+                os.write(file, b"x")
+        for file in files:
+            os.close(file)
+        while not any(quiet in each for each in told):
+            came.clear()
+            await came.wait()
+        notices.close()
+        return told
+
+    assert set(on_lane(flood())[-1]) == {*busy, quiet}
+
+
+@needs_inotify
+def test_only_the_input_that_a_name_belongs_to_is_asked() -> None:
+    one, two = Asked("a.log"), Asked("b.log")
+    notices = make_notices()
+
+    async def live() -> list[set[Any]]:
+        told, came = await hear(notices, one, two)
+        append("other.txt", b"of nobody\n")
+        append("b.log.1", b"a rotated form\n")
+        await came.wait()
+        notices.close()
+        return told
+
+    assert set().union(*on_lane(live())) == {two}
+
+
+def test_busy_inputs_are_looked_at_more_often_and_idle_ones_at_the_interval() -> None:
+    append("a.log", b"one\n")
+    system = System()
+    idle = [Asked(f"{number}.log") for number in range(3)]
+    for each in idle:
+        each.probe = lambda now, *, told=False: News.NONE  # type: ignore[method-assign]
+    busy = Asked("a.log")
+    sweep = Sweep(system, 0.1)
+    sweep.sweep(0.0, [busy, *idle], [])
+    assert sweep.is_busy
+    asked = busy.asked
+    sweep.sweep(0.01, [], [])
+    assert busy.asked == asked + 1
+    sweep.sweep(0.02, [], [busy])
+    assert not sweep.is_busy
