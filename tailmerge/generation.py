@@ -110,6 +110,8 @@ class Findings:
     let_go: bool = False
     lost: int = 0
     unsettled: bool = False
+    begun: bool = False
+    """A file was found cut and begins again."""
     finish: list[Source] = field(default_factory=list)
     unreadable: list[tuple[str, OSError]] = field(default_factory=list)
     readable: list[str] = field(default_factory=list)

@@ -32,6 +32,9 @@ SETTLE_SECONDS = 0.05
 """After a rotation was seen the folder is listed again so much later: a listing that was
 read while names moved may have missed one."""
 
+MOST_CUTS = 10
+"""So many copytruncates are followed within one look."""
+
 AHEAD_SECONDS = 1.0
 """How often a file is looked at that could be let go of but for lines that wait."""
 
@@ -66,6 +69,7 @@ class Series:
         self._system = system
         self._registry = registry
         self._beside = Beside(self.keeping, system, registry, folders)
+        self._folders = folders
         self._rotate_wait = rotate_wait
         self.hand: Source | None = None
         """The file that is held open under the name, as the last probe found it."""
@@ -110,10 +114,15 @@ class Series:
         """Decide what is read from where; with `hold` nothing is let go of: it may be in use."""
         first, self._looked = not self._looked, True
         found = Findings()
-        live = self._find_live(found, now)
-        rotated = self._beside.find_rotated(now)
-        rotated = [f for f in rotated if not (first and self._settling.is_passed_over(f))]
-        self._settling.settle(rotated, live, found, first, now)
+        self._settle(found, first, now)
+        for _ in range(MOST_CUTS):
+            if not found.begun:
+                break
+            # What it holds now may be newer than the listing: another copy may stand there.
+            found.begun = False
+            self._glance()
+            self._folders.forget(self.path)
+            self._settle(found, first, now)
         for generation in [] if hold else list(self.keeping.rotated):
             self._let_go_if_quiet(generation, found, now)
         unreadable = {path for path, _ in found.unreadable}
@@ -121,6 +130,19 @@ class Series:
         self._unreadable = unreadable
         self._probe.trouble = found.error is not None or bool(unreadable)
         return self._answer(found, now)
+
+    def _settle(self, found: Findings, first: bool, now: float) -> None:
+        live = self._find_live(found, now)
+        rotated = self._beside.find_rotated(now)
+        rotated = [f for f in rotated if not (first and self._settling.is_passed_over(f))]
+        self._settling.settle(rotated, live, found, first, now)
+
+    def _glance(self) -> None:
+        """See the beginning of what is held open: a cut before the first read is noticed."""
+        for generation in self.keeping:
+            source = generation.source
+            if source and not isinstance(source, PackedSource):
+                source.glance()
 
     def _find_live(self, found: Findings, now: float) -> Seen | None:
         """The file of this name, where it is not the one we hold already."""
@@ -192,6 +214,7 @@ class Series:
             waits.append(SETTLE_SECONDS)
         if any(g.source and g.source.is_ahead for g in self.keeping.rotated):
             waits.append(AHEAD_SECONDS)
+        self._glance()
         reads = []
         for generation in held:
             assert generation.source

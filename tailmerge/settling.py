@@ -89,6 +89,7 @@ class Settling:
                     generation.missed = found.unsettled = True
                     continue
                 found.lost += keeping.begin_again(generation, copied=False)
+                found.begun = True
                 found.rewritten = True
         if not (self.waits or found.unsettled or found.unreadable):
             found.lost += keeping.give_up_gone()  # else it may be in what is not there yet
@@ -204,6 +205,7 @@ class Settling:
             if generation in cut:  # the copy that copytruncate made of it
                 before = cut[generation]
                 keeping.begin_again(generation, copied=True)
+                found.begun = True
                 copy = candidates.take(file, before.offset, before.number)
                 copy.written = before.written
                 keeping.take(copy, file.path, now, live=False)

@@ -77,6 +77,8 @@ class Sweep:
         """Whose names are next."""
         self._swept = self._safe = float("-inf")
         """When all was looked at last, and what the kernel tells of."""
+        self.was_quick = False
+        """The last sweep was of busy inputs only."""
         self._deliver: Callable[[Found], None] = lambda found: None
 
     @property
@@ -107,7 +109,8 @@ class Sweep:
         found: Found = []
         due = now - self._swept >= self._interval
         asked = dict.fromkeys(fresh)
-        if due or not self.is_busy:
+        self.was_quick = self.is_busy and not due
+        if not self.was_quick:
             self._swept = now
             self._check_notices(asked)
             asked |= self._unsettled

@@ -23,6 +23,10 @@ BUSY_PART = 0.1
 """Of the interval: how soon inputs that had news are looked at again."""
 
 
+MOVE_SECONDS = 0.1
+"""How long a change of names is left alone before it is looked at."""
+
+
 class Watch:
     """Sweeps at the interval, listens to the kernel, and wakes who waits for what was found."""
 
@@ -38,6 +42,9 @@ class Watch:
         self._gone: list[Probed] = []
         self._news: dict[Probed, News] = {}
         self._waiting: dict[Probed, asyncio.Future[None]] = {}
+        self._moves = min(self._interval, MOVE_SECONDS)
+        self._moving: dict[Probed, asyncio.TimerHandle] = {}
+        """What has news of its names that are told in a moment."""
         self._ended = False
 
     def add(self, probed: Probed) -> None:
@@ -48,6 +55,8 @@ class Watch:
         del self._watched[probed]
         self._news.pop(probed, None)
         self._gone.append(probed)
+        if moving := self._moving.pop(probed, None):
+            moving.cancel()
 
     async def run(self) -> None:
         """Look for ever."""
@@ -58,7 +67,8 @@ class Watch:
             while True:
                 fresh, gone = self._fresh, self._gone
                 self._fresh, self._gone = [], []
-                self.tell_all(await self._lane.call(self._sweep.sweep, now(), fresh, gone))
+                found = await self._lane.call(self._sweep.sweep, now(), fresh, gone)
+                self.tell_all(found, at_once=not self._sweep.was_quick)
                 if fresh and self._report:
                     await self._say_how(self._report)
                     self._report = None
@@ -104,10 +114,24 @@ class Watch:
         else:
             report.polls_without_inotify(self._interval)
 
-    def tell_all(self, found: Iterable[tuple[Probed, News]]) -> None:
+    def tell_all(self, found: Iterable[tuple[Probed, News]], *, at_once: bool = False) -> None:
+        """Tell what was found; a change of names, unless `at_once`, a little later.
+
+        A rotation takes several steps. Who looks at the first one sees names that move.
+        """
         for probed, news in found:
-            if probed in self._watched:
+            if probed not in self._watched:
+                continue
+            if at_once or news is News.GREW:
                 self.tell(probed, news)
+            elif probed not in self._moving:
+                later = asyncio.get_running_loop().call_later
+                self._moving[probed] = later(self._moves, self._tell_moved, probed)
+
+    def _tell_moved(self, probed: Probed) -> None:
+        del self._moving[probed]
+        if probed in self._watched:
+            self.tell(probed, News.CHANGED)
 
     def tell(self, probed: Probed, news: News) -> None:
         """There is news for whoever follows this."""
