@@ -21,6 +21,7 @@ from tailmerge.generation import Findings, Generation, Look, News
 from tailmerge.keeping import Keeping
 from tailmerge.match import Seen
 from tailmerge.packed import PackedSource
+from tailmerge.position import HEAD
 from tailmerge.probe import Probe
 from tailmerge.registry import Registry
 from tailmerge.settling import Settling
@@ -138,11 +139,11 @@ class Series:
         self._settling.settle(rotated, live, found, first, now)
 
     def _glance(self) -> None:
-        """See the beginning of what is held open: a cut before the first read is noticed."""
+        """See the beginning of what was empty: a cut before the first read is noticed."""
         for generation in self.keeping:
             source = generation.source
-            if source and not isinstance(source, PackedSource):
-                source.glance()
+            if source and source.offset == 0 and not source.head:
+                source.head = source.read_at(HEAD, 0)
 
     def _find_live(self, found: Findings, now: float) -> Seen | None:
         """The file of this name, where it is not the one we hold already."""

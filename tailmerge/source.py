@@ -256,11 +256,6 @@ class Source:
         self.start_at(end)
         return end > 0
 
-    def glance(self) -> None:
-        """See the first bytes of what was empty: a cut before the first read is noticed."""
-        if self.offset == 0 and not self.head:
-            self.head = self.read_at(HEAD, 0)
-
     def is_unchanged(self) -> bool:
         """Whether the file still holds what was read of it last."""
         known = self.marker + self._known_ahead()
