@@ -82,6 +82,10 @@ class Sweep:
         self._deliver: Callable[[Found], None] = lambda found: None
 
     @property
+    def is_listening(self) -> bool:
+        return self._notices is not None
+
+    @property
     def is_busy(self) -> bool:
         return 0 < len(self._busy) <= MOST_BUSY
 

@@ -68,16 +68,23 @@ class System:
                 changed.append(each)  # closed since
         return changed
 
-    def make_notifier(self) -> Any:
-        """An `asyncinotify.Inotify`; None where it is not installed or the system has none.
+    def has_notifier(self) -> bool:
+        """Whether asyncinotify is installed and the system has inotify.
 
         The import starts a process (it looks for the C library), so it may take a while.
         """
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # it says so where the system has none
-                return importlib.import_module("asyncinotify").Inotify()
+                return hasattr(importlib.import_module("asyncinotify"), "Inotify")
         except (ImportError, AttributeError, OSError, RuntimeError):
+            return False
+
+    def make_notifier(self) -> Any:
+        """An `asyncinotify.Inotify`, open; None where the limit of them is reached."""
+        try:
+            return importlib.import_module("asyncinotify").Inotify()
+        except OSError:
             return None
 
     def mounts(self) -> str:

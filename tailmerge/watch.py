@@ -60,10 +60,10 @@ class Watch:
 
     async def run(self) -> None:
         """Look for ever."""
-        if self._report:
-            await self._listen()
         now = asyncio.get_running_loop().time
         try:
+            if self._report:
+                await self._listen()
             while True:
                 fresh, gone = self._fresh, self._gone
                 self._fresh, self._gone = [], []
@@ -87,10 +87,8 @@ class Watch:
         """From now on the kernel tells, where it can."""
         loop = asyncio.get_running_loop()
         system = self._lane.system
-        notifier = await loop.run_in_executor(None, system.make_notifier)  # it may take a while
-        if notifier is None:
+        if not await loop.run_in_executor(None, system.has_notifier):  # it may take a while
             return
-        self._listens = True
 
         def deliver(found: list[tuple[Probed, News]]) -> None:
             try:
@@ -99,9 +97,12 @@ class Watch:
                 pass  # the run is over and its loop closed
 
         async def start() -> None:
-            self._sweep.listen(Notices(notifier, system), deliver)
+            if notifier := system.make_notifier():
+                self._sweep.listen(Notices(notifier, system), deliver)
 
+        self._listens = True  # from now on there may be something to close
         await self._lane.send(start)
+        self._listens = self._sweep.is_listening
 
     async def _say_how(self, report: Report) -> None:
         folders, polled = await self._lane.call(self._sweep.describe)

@@ -221,10 +221,9 @@ class Asked:
 
 
 def make_notices() -> Notices:
-    notifier = System().make_notifier()
-    if notifier is None:
+    if not System().has_notifier():
         pytest.skip("no asyncinotify here")
-    return Notices(notifier, System())
+    return Notices(System().make_notifier(), System())
 
 
 async def hear(notices: Notices, *inputs: Asked) -> tuple[list[set[Any]], asyncio.Event]:
