@@ -100,8 +100,10 @@ class Notices:
         self._pause: asyncio.TimerHandle | None = None
         self._next = 0
 
-    def __len__(self) -> int:
-        return len(self._folders)
+    @property
+    def folders(self) -> int:
+        """How many folders are watched."""
+        return len(self._by_number)
 
     def start(self, tell: Callable[[Iterable[Probed]], None]) -> None:
         """Begin to listen, on the running loop; `tell` is given the inputs there is news of."""

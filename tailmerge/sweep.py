@@ -105,7 +105,7 @@ class Sweep:
 
     def describe(self) -> tuple[int, int]:
         """How many folders the kernel tells of, and how many inputs are polled."""
-        return (len(self._notices) if self._notices else 0), len(self._polled)
+        return (self._notices.folders if self._notices else 0), len(self._polled)
 
     def sweep(self, now: float, fresh: list[Probed], gone: list[Probed]) -> Found:
         """What has news; `fresh` is watched from now on, `gone` no longer."""
