@@ -9,11 +9,13 @@ Where things are, from the top; each module imports only from below its own line
     cli        words and environment in, exit code out; signals
     pages      the man page, from the same list as --help
     options    what can be typed: every option, its group, its default
+    words      what the words on the command line may be
     status     where each input stands
     merge      what is asked for, put together
     run        one run: its inputs, their tasks, the reasons to end
     follow     the life of one input: what is forwarded when
     handles    a caller's handle: followed until it is closed
+    closing    which files end in an open record
     streaming  the life of a pipe or of standard input
     surroundings what the tails of one run share
     watch      who has news
@@ -23,9 +25,12 @@ Where things are, from the top; each module imports only from below its own line
     own        what is ours and never an input: the output, its state, its copies
     discover   names and patterns to inputs
     writer     the thread that owns the files: reads, cuts, appends
+    ways       which way out a run takes
     ordered    the way out by time: lines wait for their place
+    shaped     the way out for lines that do not go out as they are
     plain      the plain way out: lines as they are
     route      what a way out can be asked
+    reading    the next whole lines, or records, of a file
     order      which line goes next: by time, within a window
     timekeeper the keys by which lines are ordered
     syncing    groups of syncs: what was written survives a power cut
@@ -60,7 +65,7 @@ Where things are, from the top; each module imports only from below its own line
     position   up to where a file was forwarded, and how to know it again
     shape      what is written of a line: filter, label, JSON; pure
     label      which input a line comes from, by a template; pure
-    records    where records begin; pure
+    records    lines that belong together: where a record begins; pure
     patterns   which lines regular expressions pick; pure
     feed       one input on its way out, and what one forward did
     timestamps the time of a line

@@ -17,6 +17,20 @@ class Feed:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be forwarded of a source."""
+
+    until: int | None = None
+    """The offset behind which nothing is read; None: the file's end."""
+    last: bool = False
+    """An unfinished last line goes out too, with a newline added."""
+    again: bool = True
+    """A later run can have these lines once more: the journal need not keep them."""
+    close: bool = False
+    """An open record at the end is taken for whole."""
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """What one `forward` did."""
 

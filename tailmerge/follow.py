@@ -9,8 +9,10 @@ and will close (handles.py).
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import BinaryIO
 
+from tailmerge.closing import OpenRecords
 from tailmerge.ending import Ending
 from tailmerge.feed import Feed, Progress
 from tailmerge.generation import Look, News
@@ -73,6 +75,7 @@ class SeriesTail:
         self._refused = False
         """What was there last is not made of lines of bytes."""
         self._twin: str | None = None
+        self._open = OpenRecords(around.window)
         self._paused = False
         """It was read to its end once."""
 
@@ -109,13 +112,26 @@ class SeriesTail:
         if self._around.sorted and not self._paused:
             self._paused = True
             await self._around.output.pause(self.feed)
-        news = await self._around.watch.wait(self.series, again)
+        due = self._open.find_wait(asyncio.get_running_loop().time())
+        if due is not None and (again is None or due < again):
+            news = await self._around.watch.wait(self.series, due)
+            if news is News.NONE and not self._around.ending.has_come:
+                await self._close_records()
+                return
+        else:
+            news = await self._around.watch.wait(self.series, again)
         if news is not News.GREW:  # the name changed, the time is over, or the run is
             await self._look_again()
+
+    async def _close_records(self) -> None:
+        """What was quiet for the window is whole."""
+        for source, until in self._open.take_due(asyncio.get_running_loop().time()):
+            await self._forward(source, until, close=True)
 
     async def _look_again(self, *, hold: bool = False) -> None:
         now = asyncio.get_running_loop().time()
         self._look = look = await self._around.output.look(self.series, now, hold=hold)
+        self._open.forget({source for source, _ in look.reads})
         self._tell(look)
         for source in look.finish:
             if await self._forward(source, None, last=True):
@@ -167,12 +183,14 @@ class SeriesTail:
                     break
             done = look is self._look
 
-    async def _forward(self, source: Source, until: int | None, *, last: bool = False) -> bool:
+    async def _forward(
+        self, source: Source, until: int | None, *, last: bool = False, close: bool = False
+    ) -> bool:
         """Forward from one file to its end; False where it was rewritten: look again."""
         around, more = self._around, True
         while more and not around.ending.stopped:
             try:
-                progress = await self._forward_once(source, until, last)
+                progress = await self._forward_once(source, until, last, close)
             except Rewritten:
                 return False
             except Refused as refused:
@@ -192,15 +210,19 @@ class SeriesTail:
             if progress.torn:
                 around.report.line_torn(self.series.path)
             more = progress.more
+            now = asyncio.get_running_loop().time()
+            self._open.note(source, progress, now, closed=close)
         return True
 
-    async def _forward_once(self, source: Source, until: int | None, last: bool) -> Progress:
+    async def _forward_once(
+        self, source: Source, until: int | None, last: bool, close: bool
+    ) -> Progress:
         """One hop; while its output does not take it, rotation is seen all the same.
 
         A full disk may last for hours: what is rotated and deleted meanwhile is held open.
         """
         forward = asyncio.ensure_future(
-            self._around.output.forward(source, until, last=last, feed=self.feed)
+            self._around.output.forward(source, until, last=last, close=close, feed=self.feed)
         )
         forward.add_done_callback(look_at)  # we may be cancelled before it fails
         while not (await asyncio.wait([forward], timeout=HOLD_SECONDS))[0]:
@@ -211,18 +233,35 @@ class SeriesTail:
     async def _finish(self) -> None:
         """The run ends by itself: unfinished last lines are written, as cat would.
 
-        With a state they are left for the next run.
+        With a state they are left for the next run, and so is an open record whose file
+        was written to less than the window ago.
         """
         if self._around.resumable:
+            await self._close_quiet_records()
             self._around.report.input_finished(self.series.path)
             return
         for source in await self._around.output.call(self.series.keeping.unfinished):
             await self._forward(source, None, last=True)
         self._around.report.input_finished(self.series.path)
 
+    async def _close_quiet_records(self) -> None:
+        window = self._around.window
+        if window is None or self._look is None:
+            return
+        for source, size in self._look.reads:
+            modified = await self._around.output.call(source.modified)
+            if modified is not None and time.time() - modified >= window:
+                await self._forward(source, size, close=True)
+
     async def _leave_out(self) -> None:
-        """A signal ended the run: what is unfinished is not written, and that is said."""
+        """A signal ended the run: what is unfinished is not written, and that is said.
+
+        With a state it is left for the next run; an open record, too.
+        """
         if self._around.resumable:
             return
+        if self._around.window is not None and self._look:
+            for source, _ in self._look.reads:
+                await self._forward_once(source, None, False, True)
         if await self._around.output.call(self.series.keeping.has_unfinished):
             self._around.report.line_left_out(self.series.path)

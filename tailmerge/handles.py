@@ -36,6 +36,7 @@ class Reader(Protocol):
         *,
         last: bool = False,
         again: bool = True,
+        close: bool = False,
         feed: Feed | None = None,
     ) -> Progress: ...
 
@@ -227,6 +228,7 @@ class Relay:
         *,
         last: bool = False,
         again: bool = True,
+        close: bool = False,
         feed: Feed | None = None,
     ) -> Progress:
         """Hand the next whole lines over; a long line is held in memory.

@@ -15,6 +15,15 @@ BLOCK = 512 * 1024
 and more than this no longer fits the processor's own memory everywhere (docs/design.md)."""
 
 
+Cut = Callable[[bytes | bytearray, int, int], int]
+"""Where the last whole piece of `buffer[begin:end]` ends; `begin` where there is none."""
+
+
+def cut_lines(buffer: bytes | bytearray, begin: int, end: int) -> int:
+    """Behind the last newline."""
+    return buffer.rfind(b"\n", begin, end) + 1 or begin
+
+
 class NoNewData(Exception):
     """There is no whole new line in the file yet."""
 

@@ -38,6 +38,11 @@ async def run_fully_async(
     window: float = 1.0,
     time_format: str | None = None,
     utc: bool = False,
+    record_start: str | None = None,
+    label: str | None = None,
+    match: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    format: str = "text",
     report: Report | None = None,
     stop: asyncio.Event | None = None,
     system: System | None = None,
@@ -60,7 +65,10 @@ async def run_fully_async(
     run goes on where this one ended (None: nowhere). `fsync` survives a power cut, too.
     `sort` orders lines by the times in them: while following, a line waits for earlier ones
     for at most `window` seconds; `time_format` is the times' strptime format where they are
-    not recognised, and `utc` takes the ones without a zone as UTC. Messages go to the logger
+    not recognised, and `utc` takes the ones without a zone as UTC. With `record_start` a line in
+    which that is not found continues the record above it; `label` is a template of what stands
+    before each line, `match` and `exclude` are what lines, or records, are kept or dropped by,
+    and the `format` "json" makes an object of each line. Messages go to the logger
     "tailmerge" unless a `report` takes them.
 
     Raises:
@@ -95,6 +103,11 @@ async def run_fully_async(
                 window=window,
                 time_format=time_format,
                 utc=utc,
+                record_start=record_start,
+                label=label,
+                match=tuple(match),
+                exclude=tuple(exclude),
+                as_json=format == "json",
             ),
             report=report,
             stop=stop or asyncio.Event(),

@@ -14,7 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 from click.types import StringParamType
 
-from tailmerge.timestamps import check_time_format
+from tailmerge.words import Pattern, check_format, check_seconds, check_template
 
 SUMMARY = "merge growing log files: every line once, whole and in order"
 
@@ -107,21 +107,6 @@ def find_groups(parameters: Iterable[click.Parameter]) -> list[tuple[str, list[O
     return list(groups.items())
 
 
-def _check_seconds(_: click.Context, option: click.Parameter, value: float | None) -> float | None:
-    if value is not None and not 0 <= value < float("inf"):
-        raise click.BadParameter(f"{value:g} is no time to wait; give seconds, 0 or more")
-    return value
-
-
-def _check_time_format(_: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    if value is not None:
-        try:
-            check_time_format(value)
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from None
-    return value
-
-
 def _show_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
     if asked and not context.resilient_parsing:
         click.echo(f"{context.info_name} {importlib.metadata.version('tailmerge')}")
@@ -134,7 +119,7 @@ def _show_help(context: click.Context, _: click.Parameter, asked: bool) -> None:
         context.exit()
 
 
-SECONDS: dict[str, Any] = {"metavar": "SECONDS", "type": float, "callback": _check_seconds}
+SECONDS: dict[str, Any] = {"metavar": "SECONDS", "type": float, "callback": check_seconds}
 PATH: dict[str, Any] = {"metavar": "PATH", "type": FileName()}
 AND_EXIT: dict[str, Any] = {"is_flag": True, "is_eager": True, "expose_value": False}
 
@@ -200,14 +185,15 @@ ORDER = (
         "--window",
         group="Order",
         default=1.0,
-        help="How long a line may wait for earlier ones (--sort) while following.",
+        help="How long a line may wait for earlier ones (--sort), or a record for its next line,"
+        " while following.",
         **SECONDS,
     ),
     Option(
         "--time-format",
         group="Order",
         metavar="FORMAT",
-        callback=_check_time_format,
+        callback=check_format,
         standard="recognised",
         help="The timestamps' strptime format, where they are not recognised.",
     ),
@@ -217,6 +203,52 @@ ORDER = (
         is_flag=True,
         standard="local time",
         help="Timestamps without a zone are UTC.",
+    ),
+)
+
+LINES = (
+    Option(
+        "--record-start",
+        group="Lines",
+        metavar="REGEX",
+        type=Pattern(),
+        standard="each line",
+        help="A line that does not match continues the record above it (stack traces); records"
+        " stay whole.",
+    ),
+    Option(
+        *("-l", "--label"),
+        group="Lines",
+        metavar="TEMPLATE",
+        callback=check_template,
+        standard="none",
+        help="Put before each line: {path}, {name}, {stem}, {host}.",
+    ),
+    Option(
+        *("-m", "--match"),
+        group="Lines",
+        metavar="REGEX",
+        type=Pattern(),
+        multiple=True,
+        standard="keep all",
+        help="Keep only lines, or records, with this in them; may be given several times.",
+    ),
+    Option(
+        *("-x", "--exclude"),
+        group="Lines",
+        metavar="REGEX",
+        type=Pattern(),
+        multiple=True,
+        standard="drop none",
+        help="Drop lines, or records, with this in them; may be given several times.",
+    ),
+    Option(
+        "--format",
+        group="Lines",
+        metavar="text|json",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        help="json: one object a line: source, offset, time where known, line.",
     ),
 )
 
@@ -305,5 +337,9 @@ INPUT = click.Argument(["inputs"], metavar="INPUT...", nargs=-1, type=FileName()
 
 PARAMETERS: list[click.Parameter] = [
     INPUT,
-    *(option for group in (OUTPUT, INPUTS, ORDER, ENDING, STATE, MESSAGES) for option in group),
+    *(
+        option
+        for group in (OUTPUT, INPUTS, ORDER, LINES, ENDING, STATE, MESSAGES)
+        for option in group
+    ),
 ]

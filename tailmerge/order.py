@@ -116,14 +116,18 @@ class Queue:
     def last(self) -> Key:
         return self.low if self.shown is None else self.shown
 
-    def add(self, block: Block) -> None:
-        """Put a block behind the others; its keys are not less than `last`."""
+    def add(self, block: Block, shown: Key | None) -> None:
+        """Put a block behind the others; its keys are not less than `last`.
+
+        `shown` is the key of the last line that was read with it, be it dropped; None where
+        no line had a time.
+        """
         self.met = True
         block.offset = block.start
         self.blocks.append(block)
         self.size += block.end - block.start
-        if block.own is not None or self.shown is not None:
-            self.shown = block.keys[-1] if block.keys else self.shown
+        if shown is not None:
+            self.shown = shown
 
     def is_silent(self) -> bool:
         """Whether nothing can be said of its times: it holds up nobody."""

@@ -14,11 +14,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from tailmerge.batch import Span, lines_batch
-from tailmerge.feed import HOP, Feed, Progress
+from tailmerge.feed import HOP, Asked, Feed, Progress
 from tailmerge.order import ROOM, Block, Key, Order, Queue, Taken, fill_keys, raise_keys
 from tailmerge.position import MARKER
+from tailmerge.reading import Reading
+from tailmerge.records import OpenEnd, Records
 from tailmerge.report import Report
 from tailmerge.route import Route, Turn
+from tailmerge.shape import Shape
 from tailmerge.source import Source, Written
 from tailmerge.stream import Carry
 from tailmerge.timekeeper import Clocks, Timekeeper
@@ -32,9 +35,11 @@ SILENT_LINES = 100
 class _Input:
     """What is known of one input while it is merged by time."""
 
-    name: str
+    feed: Feed
     queue: Queue
     clocks: Clocks
+    rest: OpenEnd
+    """Of a stream."""
     room: asyncio.Event = field(default_factory=asyncio.Event)
     lines: int = 0
     offset: int = 0
@@ -55,19 +60,42 @@ class _Origin:
     """The bytes before the block, at most `MARKER` of them."""
 
 
+def _dress(block: Block, shape: Shape, feed: Feed, times: list[int | None]) -> None:
+    """Leave of a block the lines that are kept, as they go out."""
+    lines, keys = block.texts, block.keys
+    behind = itertools.accumulate((len(line) + 1 for line in lines), initial=block.start)
+    offsets = list(behind)
+    kept = [i for i, keeps in enumerate(shape.find_kept(block.data, lines)) if keeps]
+    of_kept = [times[i] for i in kept]
+    starts = [offsets[i] for i in kept]
+    block.texts = shape.dress_lines(feed, [lines[i] for i in kept], starts, of_kept)
+    block.keys = [keys[i] for i in kept]
+    block.ends = starts[1:]
+    if block.own is not None:
+        block.own = max((n for n, time in enumerate(of_kept) if time is not None), default=None)
+
+
 class Ordered(Route):
     """Forwards lines by the times in them; on the thread that owns the files."""
 
     def __init__(
-        self, in_turn: Turn, keeper: Timekeeper, window: float | None, report: Report
+        self,
+        in_turn: Turn,
+        keeper: Timekeeper,
+        window: float | None,
+        report: Report,
+        shape: Shape | None = None,
+        records: Records | None = None,
     ) -> None:
         """`window` in seconds; None: everything is there, no line waits by a clock."""
         self._in_turn = in_turn
         self._keeper = keeper
-        self._order = Order(window)
+        self._shape = shape
+        self._records = records
+        self._reading = Reading(MARKER + ROOM, records)
+        self._order = Order(window, holds_last=records is None)
         self._report = report
         self._inputs: dict[Feed, _Input] = {}
-        self._buffer = bytearray(MARKER + ROOM)
         self._news = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
         self._high: tuple[Clock, bytes] | None = None
@@ -81,19 +109,23 @@ class Ordered(Route):
         """These inputs take part, in this order; `backlog`: what they hold now comes first."""
         for feed in feeds:
             queue = self._order.enrol(self._keeper.low, backlog=backlog)
-            self._inputs[feed] = _Input(feed.name, queue, Clocks(self._keeper.make_clock))
+            self._inputs[feed] = _Input(
+                feed, queue, Clocks(self._keeper.make_clock), OpenEnd(self._records)
+            )
         if self._writing is None:
             self._writing = asyncio.get_running_loop().create_task(self._write_on())
 
-    def pause(self, feed: Feed) -> None:
+    async def pause(self, feed: Feed) -> None:
         """The input was read to its end for now: its backlog is over."""
+        self._add_stream(self._inputs[feed], self._inputs[feed].rest.close())
         if self._order.window is not None:
             self._inputs[feed].queue.backlog = False
             self._news.set()
 
-    def finish(self, feed: Feed) -> None:
+    async def finish(self, feed: Feed) -> None:
         """Nothing more comes of this input."""
         entered = self._inputs[feed]
+        self._add_stream(entered, entered.rest.close())
         entered.queue.over = True
         self._say_silent(entered, 1)
         self._news.set()
@@ -112,33 +144,26 @@ class Ordered(Route):
 
     # reading
 
-    async def forward(
-        self, feed: Feed, source: Source, until: int | None, last: bool, again: bool
-    ) -> Progress:
+    async def forward(self, feed: Feed, source: Source, asked: Asked) -> Progress:
         """Read the source's next whole lines into its queue; see `WriteThread.forward`."""
         entered = self._inputs[feed]
         begin, at_end = source.offset, False
-        if again:
+        if asked.again:
             source.read_ahead()
         if source.orphan:
             orphan, source.orphan = source.orphan + b"\n", b""
-            self._add(entered, orphan, 0, len(orphan), _Origin(self._find_clock(entered, source)))
+            clock = entered.clocks.of(source.number, source.modified)
+            self._add(entered, orphan, 0, len(orphan), _Origin(clock))
         while source.offset - begin < HOP and not at_end:
             await self._wait_for_room(entered)
-            chunk = source.read(self._buffer, until)
-            at_end = chunk.at_end
-            if chunk.cut > chunk.begin:
-                data = bytes(memoryview(self._buffer)[chunk.begin : chunk.cut])
-                origin, start = self._find_origin(entered, source), source.offset
-                source.advance(self._buffer, chunk)
-                self._add(entered, data, start, source.offset, origin)
+            piece = self._reading.read(source, asked.until, last=asked.last, close=asked.close)
+            at_end = piece.at_end
+            if piece.data:
+                clock = entered.clocks.of(source.number, source.modified)
+                origin = _Origin(clock, source.number, source.written, piece.before)
+                self._add(entered, piece.data, piece.start, piece.end, origin)
             elif not at_end:
-                end, at_end = source.find_long_end(self._buffer, until)
-                if end is None:
-                    break
-                self._add_line(entered, source, end)
-        if last and at_end and source.rest > source.offset:
-            self._add_line(entered, source, source.rest)
+                break  # a long line whose end was not found yet
         hole, source.hole = source.hole, 0
         moved = source.offset - begin
         return Progress(moved, not at_end, source.rest - source.offset, hole)
@@ -147,36 +172,26 @@ class Ordered(Route):
         """Put the lines of a stream into its queue; `data` ends what was carried."""
         entered = self._inputs[feed]
         await self._wait_for_room(entered)
-        lines = b"".join([*carry.pieces(), data])
-        start = entered.offset
-        entered.offset += len(lines)
-        self._add(entered, lines, start, entered.offset, _Origin(entered.clocks.of(0)))
+        self._add_stream(entered, entered.rest.add(b"".join([*carry.pieces(), data])))
 
-    def _find_origin(self, entered: _Input, source: Source) -> _Origin:
-        clock = self._find_clock(entered, source)
-        return _Origin(clock, source.number, source.written, source.marker)
-
-    @staticmethod
-    def _find_clock(entered: _Input, source: Source) -> Clock:
-        return entered.clocks.of(source.number, source.modified)
-
-    def _add_line(self, entered: _Input, source: Source, end: int) -> None:
-        """One line, held in memory, which is longer than a block or has no newline."""
-        start, origin = source.offset, self._find_origin(entered, source)
-        line = b"".join(bytes(piece) for piece in source.pieces(self._buffer, start, end))
-        source.advance_to(end)
-        whole = line if line.endswith(b"\n") else line + b"\n"
-        self._add(entered, whole, start, end, origin)
+    def _add_stream(self, entered: _Input, lines: bytes) -> None:
+        if lines:
+            start = entered.offset
+            entered.offset += len(lines)
+            self._add(entered, lines, start, entered.offset, _Origin(entered.clocks.of(0)))
 
     def _add(self, entered: _Input, data: bytes, start: int, end: int, origin: _Origin) -> None:
         """Put whole lines behind what waits of this input already."""
-        texts = data.split(b"\n")
-        texts.pop()
-        keys, own = self._find_keys(entered, texts, origin.clock)
+        lines = data.split(b"\n")
+        lines.pop()
+        entered.lines += len(lines)
+        keys, own, times = self._find_keys(entered, lines, origin.clock)
+        shown = None if own is None else keys[-1]
         now = asyncio.get_running_loop().time()
-        block = Block(keys, texts, own, data, start, end, None, origin, now)
-        entered.queue.add(block)
-        entered.lines += len(texts)
+        block = Block(keys, lines, own, data, start, end, None, origin, now)
+        if self._shape:
+            _dress(block, self._shape, entered.feed, times)
+        entered.queue.add(block, shown)
         self._say_silent(entered, SILENT_LINES)
         self._news.set()
 
@@ -192,17 +207,23 @@ class Ordered(Route):
     # times
 
     def _find_keys(
-        self, entered: _Input, texts: list[bytes], clock: Clock
-    ) -> tuple[list[Key], int | None]:
-        """The keys of lines, and the last one that has a time of its own."""
+        self, entered: _Input, lines: list[bytes], clock: Clock
+    ) -> tuple[list[Key], int | None, list[int | None]]:
+        """The keys of lines, the last one that has a time of its own, and their times, which
+        are not looked for where nobody shows them."""
         keeper, queue = self._keeper, entered.queue
         if keeper.is_raw:
-            raw = keeper.find_raw(clock, texts)
+            raw = keeper.find_raw(clock, lines)
             if raw is not None:
                 keys = raise_keys(raw, queue.last)
-                return keys, len(keys) - 1
+                return keys, len(keys) - 1, []
             self._leave_raw()
-        return fill_keys(clock.find_times(texts), queue.last)
+        times = clock.find_times(lines)
+        if self._records:
+            begins = self._records.begins
+            owned = [t if begins(line) else None for line, t in zip(lines, times, strict=True)]
+            return *fill_keys(owned, queue.last), times
+        return *fill_keys(times, queue.last), times
 
     def _leave_raw(self) -> None:
         """What waits gets keys that can be compared with those of any other format."""
@@ -224,7 +245,7 @@ class Ordered(Route):
         silent = entered.queue.is_silent() and entered.lines >= lines
         if silent and not entered.is_silence_said:
             entered.is_silence_said = True
-            self._report.no_times(entered.name)
+            self._report.no_times(entered.feed.name)
 
     # writing
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tailmerge.batch import EDGE, Batch, Bytes, Span, lines_batch
-from tailmerge.feed import HOP, Feed, Progress
+from tailmerge.feed import HOP, Asked, Feed, Progress
 from tailmerge.output import Output
 from tailmerge.position import MARKER
 from tailmerge.route import Route, Turn
@@ -24,10 +24,9 @@ class Plain(Route):
         self._in_turn = in_turn
         self._buffer = bytearray(BUFFER)
 
-    async def forward(
-        self, feed: Feed, source: Source, until: int | None, last: bool, again: bool
-    ) -> Progress:
+    async def forward(self, feed: Feed, source: Source, asked: Asked) -> Progress:
         """Append the source's next whole lines; see `WriteThread.forward`."""
+        until, last, again = asked.until, asked.last, asked.again
         begin = source.offset
         torn = at_end = False
         async with self._in_turn() as output:

@@ -20,6 +20,27 @@ class Records:
         """
         self._begins = Patterns([pattern])
 
+    def begins(self, line: bytes) -> bool:
+        """Whether this line, without its newline, is the first one of a record."""
+        return self._begins.picks(line)
+
+    def cut(self, buffer: bytes | bytearray, begin: int, end: int) -> int:
+        """Where the last closed record of `buffer[begin:end]` ends: `begin` where none does.
+
+        What is behind the last line that begins a record may still go on.
+        """
+        behind = buffer.rfind(b"\n", begin, end) + 1
+        while behind > begin:
+            start = buffer.rfind(b"\n", begin, behind - 1) + 1 or begin
+            if start > begin and self.begins(bytes(memoryview(buffer)[start : behind - 1])):
+                return start
+            behind = start
+        return begin
+
+    def find_first(self, lines: bytes) -> int | None:
+        """Where the first record begins among whole lines; None: all of them go on."""
+        return next((start for start, _ in self._begins.find_lines(lines)), None)
+
     def find_last_start(self, data: bytes, begin: int = 0) -> int | None:
         """Where the last record begins in whole lines, looked for back to `begin`.
 
@@ -47,3 +68,26 @@ def _split_lines(data: bytes) -> list[bytes]:
     lines = data.split(b"\n")
     lines.pop()
     return [line + b"\n" for line in lines]
+
+
+class OpenEnd:
+    """The end of a stream that may go on: an open record, which no file can be asked for again."""
+
+    def __init__(self, records: Records | None) -> None:
+        """Without `records` every line is whole."""
+        self._records = records
+        self._open = b""
+
+    def add(self, lines: bytes) -> bytes:
+        """Take more whole lines; return the ones whose records are closed."""
+        if self._records is None:
+            return lines
+        lines = self._open + lines
+        cut = self._records.cut(lines, 0, len(lines))
+        self._open = lines[cut:]
+        return lines[:cut]
+
+    def close(self) -> bytes:
+        """What was open is whole."""
+        lines, self._open = self._open, b""
+        return lines

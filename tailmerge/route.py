@@ -1,7 +1,8 @@
 """A way from the inputs to the output: what every one of them can be asked.
 
-The plain one (plain.py) writes lines as they are, the one by time (ordered.py) lets them wait
-for their place. A route lives on the thread that owns the files.
+The plain one (plain.py) writes lines as they are, the shaped one (shaped.py) changes them,
+the one by time (ordered.py) lets them wait for their place. A route lives on the thread that
+owns the files.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 
-from tailmerge.feed import Feed, Progress
+from tailmerge.feed import Asked, Feed, Progress
 from tailmerge.output import Output
 from tailmerge.source import Source
 from tailmerge.stream import Carry
@@ -24,9 +25,7 @@ class Route:
     patience: float | None = None
     """How long a stream must say nothing to be read to its end, seconds; None: it never is."""
 
-    async def forward(
-        self, feed: Feed, source: Source, until: int | None, last: bool, again: bool
-    ) -> Progress:
+    async def forward(self, feed: Feed, source: Source, asked: Asked) -> Progress:
         """Forward the source's next whole lines; see `WriteThread.forward`."""
         raise NotImplementedError
 
@@ -37,10 +36,10 @@ class Route:
     def enrol(self, feeds: Iterable[Feed], *, backlog: bool) -> None:
         """These inputs take part, in this order; `backlog`: what they hold now comes first."""
 
-    def pause(self, feed: Feed) -> None:
+    async def pause(self, feed: Feed) -> None:
         """The input was read to its end for now."""
 
-    def finish(self, feed: Feed) -> None:
+    async def finish(self, feed: Feed) -> None:
         """Nothing more comes of this input."""
 
     async def settle(self) -> None:

@@ -25,10 +25,8 @@ from tailmerge.generation import News
 from tailmerge.handles import Duplicate, HandleTail
 from tailmerge.keeping import restore_all
 from tailmerge.lane import Lane
-from tailmerge.ordered import Ordered
 from tailmerge.output import find_audience
 from tailmerge.own import Own
-from tailmerge.plain import Plain
 from tailmerge.registry import Registry
 from tailmerge.report import (
     Busy,
@@ -39,15 +37,13 @@ from tailmerge.report import (
     output_busy,
     stopped_reading,
 )
-from tailmerge.route import Route, Turn
 from tailmerge.series import Series
 from tailmerge.settings import Settings
 from tailmerge.streaming import StreamTail, opener
 from tailmerge.surroundings import Surroundings, Tail
 from tailmerge.system import Identity, System
-from tailmerge.timekeeper import Timekeeper
-from tailmerge.timestamps import Clock
 from tailmerge.watch import LEAST_SECONDS, Watch
+from tailmerge.ways import choose_route
 from tailmerge.writer import WriteThread
 
 DISCOVER_SECONDS = 1.0
@@ -107,7 +103,7 @@ class Run:
             system=self.system,
             state_path=self.settings.state_path,
             folders=self.folders,
-            make_route=self._make_route,
+            make_route=choose_route(self.settings, self.report, self.system),
             fsync=self.settings.fsync,
         ) as output:
             self.registry.outputs = await output.identities()
@@ -123,17 +119,6 @@ class Run:
                     await output.settle()
                 finally:
                     await output.close_inputs(self._close)
-
-    def _make_route(self, in_turn: Turn) -> Route:
-        settings = self.settings
-        if not settings.sort:
-            return Plain(in_turn)
-
-        def make_clock(modified: float | None) -> Clock:
-            return Clock(time_format=settings.time_format, utc=settings.utc, modified=modified)
-
-        window = None if settings.once else settings.window
-        return Ordered(in_turn, Timekeeper(make_clock), window, self.report)
 
     def _close(self) -> None:
         for series in self.series.values():
@@ -183,6 +168,7 @@ class Run:
             self.settings.once,
             self.settings.state_path is not None,
             self.settings.sort,
+            self.settings.window if self.settings.record_start else None,
             now,
         )
         async with self.group as group:
@@ -246,7 +232,7 @@ class Run:
         try:
             await tail_async(tail, self.settings.interval, around.output.write)
         finally:
-            if around.sorted:
+            if around.sorted or around.window is not None:
                 await around.output.finish(tail.feed)
 
     def _make_tails(

@@ -37,3 +37,13 @@ class Settings:
     """The timestamps' strptime format; None: recognised."""
     utc: bool = False
     """Timestamps without a zone are UTC."""
+    record_start: str | None = None
+    """A line that does not match continues the record above it."""
+    label: str | None = None
+    """What stands before each line: a template."""
+    match: tuple[str, ...] = ()
+    """Only what one of these is found in is kept."""
+    exclude: tuple[str, ...] = ()
+    """What one of these is found in is dropped."""
+    as_json: bool = False
+    """Each line is a JSON object."""

@@ -72,7 +72,7 @@ class Shape:
         times = clock.find_times(lines) if clock else itertools.repeat(None)
         rows = zip(lines, offsets, times, strict=False)
         if self._filters:
-            rows = itertools.compress(rows, self._find_kept(data, lines))  # type: ignore[assignment]
+            rows = itertools.compress(rows, self.find_kept(data, lines))  # type: ignore[assignment]
         return self._format_json(feed, rows)
 
     # what is written at all
@@ -96,8 +96,10 @@ class Shape:
             data = self._exclude.drop(data)
         return data
 
-    def _find_kept(self, data: bytes, lines: list[bytes]) -> Iterator[bool]:
+    def find_kept(self, data: bytes, lines: list[bytes]) -> Iterator[bool]:
         """For each line whether it is written."""
+        if not self._filters:
+            return itertools.repeat(True, len(lines))
         if not self.records:
             return map(self.keeps, lines)
         records = self.records.split(data)
@@ -124,6 +126,16 @@ class Shape:
             return data
         prefix = self._find_head(feed)[0]
         return b"".join((prefix, data[:-1].replace(b"\n", b"\n" + prefix), b"\n"))
+
+    def dress_lines(
+        self, feed: Feed, lines: list[bytes], offsets: list[int], times: list[int | None]
+    ) -> list[bytes]:
+        """Lines that need not stand together, as they are written; all without newlines."""
+        if self.as_json:
+            rows = iter(list(zip(lines, offsets, times, strict=True)))
+            return self._format_json(feed, rows).split(b"\n")[:-1]
+        prefix = self._find_head(feed)[0]
+        return [prefix + line for line in lines]
 
     def _find_head(self, feed: Feed) -> tuple[bytes, str]:
         """An input's label, and with what its objects begin."""

@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tailmerge.lines import BLOCK
+from tailmerge.lines import BLOCK, Cut, cut_lines
 from tailmerge.position import (
     HEAD,
     MARKER,
@@ -187,8 +187,10 @@ class Source:
         self.system.close(self.fd)
         self.fd = -1  # the number is reused at once
 
-    def read(self, buffer: bytearray, until: int | None = None) -> Chunk:
+    def read(self, buffer: bytearray, until: int | None = None, cut: Cut | None = None) -> Chunk:
         """Fill the buffer from the offset, at most up to the offset `until`.
+
+        `cut` finds where the last whole line, or record, ends.
 
         Raises:
             Rewritten: the bytes before the offset are no longer there.
@@ -207,12 +209,12 @@ class Source:
         if self.encoding:
             raise Refused(self.encoding)
         if self.offset == 0 and got and buffer[0] == 0 and self._skip_hole(buffer):
-            return self.read(buffer, until)
-        cut = buffer.rfind(b"\n", back, got) + 1 or back
+            return self.read(buffer, until, cut)
+        whole = (cut or cut_lines)(buffer, back, got)
         at_end = got < back + room or (until is not None and self.offset + got - back >= until)
         if at_end:
-            self.fragment = bytes(memoryview(buffer)[cut:got])
-        return Chunk(back, cut, got, at_end)
+            self.fragment = bytes(memoryview(buffer)[whole:got])
+        return Chunk(back, whole, got, at_end)
 
     def _check_unchanged(self, buffer: bytearray, got: int, asked: int) -> None:
         back = len(self.marker)

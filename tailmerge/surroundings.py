@@ -26,6 +26,8 @@ class Surroundings:
     """There is a state: what is unfinished is left for the next run."""
     sorted: bool = False
     """Lines wait for their place in the order of their times."""
+    window: float | None = None
+    """How long an open record waits for its next line, seconds; None: there are only lines."""
     last_news: float = 0.0
     """When something was forwarded last, seconds of the loop's clock."""
 

@@ -269,6 +269,10 @@ class System:
         except OSError:
             return ""
 
+    def host(self) -> str:
+        """The name of this machine."""
+        return os.uname().nodename
+
     def truncate(self, fd: int, length: int) -> None:
         os.ftruncate(fd, length)
 

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from tailmerge.batch import lines_batch
-from tailmerge.feed import Feed, Progress
+from tailmerge.feed import Asked, Feed, Progress
 from tailmerge.folders import Folders
 from tailmerge.generation import Look
 from tailmerge.journal import Journal
@@ -125,6 +125,7 @@ class WriteThread(Lane):
         *,
         last: bool = False,
         again: bool = True,
+        close: bool = False,
         feed: Feed | None = None,
     ) -> Progress:
         """Append the source's next whole lines, at most `HOP` bytes of them or one line.
@@ -140,7 +141,7 @@ class WriteThread(Lane):
             OutputError: the output cannot be written.
         """
         feed = feed or Feed(source.path)
-        return await self.send(self._route.forward, feed, source, until, last, again)
+        return await self.send(self._route.forward, feed, source, Asked(until, last, again, close))
 
     async def pump(self, stream: InputStream, feed: Feed | None = None) -> Progress:
         """Wait for the stream's next bytes and append the lines that they end.
@@ -175,11 +176,11 @@ class WriteThread(Lane):
 
     async def pause(self, feed: Feed) -> None:
         """Tell that an input was read to its end for now."""
-        await self.call(self._route.pause, feed)
+        await self.send(self._route.pause, feed)
 
     async def finish(self, feed: Feed) -> None:
         """Tell that nothing more comes of an input."""
-        await self.call(self._route.finish, feed)
+        await self.send(self._route.finish, feed)
 
     async def settle(self) -> None:
         """Write all that was read and waits for its place; nothing more comes.
@@ -302,7 +303,7 @@ class WriteThread(Lane):
             return await stream.read()
         read = asyncio.ensure_future(stream.read())
         if not (await asyncio.wait([read], timeout=self._route.patience))[0]:
-            self._route.pause(feed)
+            await self._route.pause(feed)
         return await read
 
     async def _real_pump_rest(self, feed: Feed, stream: InputStream) -> None:

@@ -638,11 +638,11 @@ async def test_a_forward_that_fails_after_its_tail_was_cancelled_is_nobodys_comp
             await fail.wait()
             raise OutputError("full")
 
-    around: Any = SimpleNamespace(output=Output(), watch=None)
+    around: Any = SimpleNamespace(output=Output(), watch=None, window=None)
     series: Any = SimpleNamespace(path="a.log", is_known=False)
     source: Any = None
     tail = asyncio.create_task(
-        SeriesTail(series, around, named=True)._forward_once(source, None, False)
+        SeriesTail(series, around, named=True)._forward_once(source, None, False, False)
     )
     await begun.wait()
     tail.cancel()

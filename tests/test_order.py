@@ -21,7 +21,10 @@ def add(
     texts = [b"%d:%r" % (queue.number, time) + b"x" * size for time in times]
     data = b"".join(text + b"\n" for text in texts)
     keys, own = fill_keys(list(times), queue.last)
-    queue.add(Block(keys, texts, own, data, 0, len(data), origin=queue.number, arrived=arrived))
+    shown = None if own is None else keys[-1]
+    queue.add(
+        Block(keys, texts, own, data, 0, len(data), origin=queue.number, arrived=arrived), shown
+    )
     return texts
 
 
