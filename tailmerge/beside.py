@@ -21,6 +21,10 @@ QUIET_SECONDS = 2.0
 """How long a file of a few bytes that looks like a copy must not grow to be none: between
 copying and cutting that little a copytruncate takes no time."""
 
+LISTINGS = 3
+"""How often a folder is listed in one look while names in it move; a symbolic link that leads
+nowhere is no longer waited for then."""
+
 
 class Beside:
     """The rotated forms of one series."""
@@ -42,14 +46,25 @@ class Beside:
         keeping = self._keeping
         if keeping.has_cut():
             self._folders.forget(keeping.path)  # the copy was made before the cut was seen
+        for _ in range(LISTINGS):
+            found, moved = self._stat_forms(now)
+            if not moved:
+                break
+            self._folders.forget(keeping.path)  # a name moved on since: it has another one
+        return found
+
+    def _stat_forms(self, now: float) -> tuple[list[Seen], bool]:
+        """The forms that are listed, oldest first, and whether one of them was not there."""
+        keeping = self._keeping
         live = keeping.live and keeping.live.source
-        files = {}
+        files, moved = {}, False
         for form in self._folders.find_forms(keeping.path, keeping.name, now):
             path, rotated = form.path, form.rotated
             try:
                 status = self._system.stat(path)
             except OSError:
-                continue  # renamed since the listing: the next look finds its new name
+                moved = True
+                continue
             file = identity(status)
             if not is_regular(status) or (live and live.identity == file):
                 continue
@@ -68,7 +83,7 @@ class Beside:
             )
             # By device and inode: a link beside a file is the same file once more.
             files[file] = (age_order(rotated, status.st_mtime), seen)
-        return [seen for _, seen in sorted(files.values(), key=lambda pair: pair[0])]
+        return [seen for _, seen in sorted(files.values(), key=lambda pair: pair[0])], moved
 
     def differs(self, path: str, size: int, file: Identity) -> bool:
         """Whether this name no longer leads to this file of this size."""

@@ -115,3 +115,35 @@ def test_what_may_be_in_half_a_compressed_file_is_not_said_to_be_missing() -> No
     run = follow(story, entries=[Entry("a.log", position, 6, time.time())])
     assert run.merged == b"4\n2\n3\n"
     assert not [word for word in run.words if "missing" in word]
+
+
+class RotatesWhenLooked(System):
+    """a.log.1 moves on to a.log.2 between the listing of its folder and the look at it."""
+
+    fired = False
+
+    def stat(self, path: str) -> os.stat_result:
+        if path == "a.log.1" and not self.fired:
+            self.fired = True
+            os.rename("a.log.1", "a.log.2")
+        return super().stat(path)
+
+
+def test_a_name_that_moves_between_the_listing_and_the_look_is_found_in_the_same_look() -> None:
+    """It was said that lines may be missing, and a one-shot run left them for the next one."""
+    Path("a.log.1").write_bytes(b"1\n2\n3\n")
+    with open("a.log.1", "rb") as file:
+        position = position_of(System(), file.fileno(), "a.log.1", 2)
+    append("a.log", b"4\n")
+    system = RotatesWhenLooked()
+    entry = Entry("a.log", position, 6, time.time())
+    run = follow(nothing, once=True, system=system, entries=[entry])
+    assert system.fired
+    assert run.merged == b"2\n3\n4\n"
+    assert not [word for word in run.words if "missing" in word]
+
+
+def test_a_link_that_leads_nowhere_is_looked_at_a_few_times_and_left() -> None:
+    os.symlink("nothing", "a.log.1")
+    append("a.log", b"1\n")
+    assert follow(nothing, once=True).merged == b"1\n"
