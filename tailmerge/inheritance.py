@@ -41,7 +41,9 @@ class Inheritance:
                 found.twin = keeping.path if file.live else found.twin
                 return True
             position = generation.remembered
-            if position and source.fits(position):
+            # Of an empty file nothing is known but its number, which may be another's by now.
+            known = position and (generation.source or position.offset or position.head_length)
+            if position and known and source.fits(position):
                 self._take_over(keeping, generation, file, candidates, now)
                 return True
             # else the number of a deleted file, given to a new one

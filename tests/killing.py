@@ -248,6 +248,14 @@ def streamed(scene: Scene) -> dict[str, Any]:
     return {}
 
 
+def killed(scene: Scene) -> dict[str, Any]:
+    """Runs that were killed already, each a little later: what recovers is killed, too."""
+    how = resumed(scene)
+    for at in range(6, 14):
+        kill_at(at, 0.5, how)
+    return how
+
+
 def full(scene: Scene) -> dict[str, Any]:
     """No room in the middle of a batch, for a while."""
     return resumed(scene) | {"full": range(1, 4)}
@@ -265,6 +273,7 @@ SCENARIOS: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "moved": moved,
     "cut_and_packed": cut_and_packed,
     "twice": twice,
+    "killed": killed,
     "full": full,
     "full_long": full_long,
     "overwritten": overwritten,

@@ -11,9 +11,9 @@ from helpers import append
 from test_series import Run, copy, follow, nothing
 
 from tailmerge.keeping import CUTS_REMEMBERED
-from tailmerge.position import position_of
+from tailmerge.position import EMPTY, Position, position_of
 from tailmerge.state import Entry
-from tailmerge.system import System
+from tailmerge.system import System, identity
 
 
 class CutWhenCopyIsOpened(System):
@@ -147,3 +147,21 @@ def test_a_link_that_leads_nowhere_is_looked_at_a_few_times_and_left() -> None:
     os.symlink("nothing", "a.log.1")
     append("a.log", b"1\n")
     assert follow(nothing, once=True).merged == b"1\n"
+
+
+def test_a_file_with_the_number_of_another_inputs_empty_one_is_not_taken_for_it() -> None:
+    """That input was then without a file, so that a later run passed over what had been
+    rotated meanwhile, as at its very first run."""
+    append("b.log", b"1\n")
+    nothing_known = Position("a.log", identity(os.stat("b.log")), 0, 0, EMPTY, 0, EMPTY, 7)
+    entry = Entry("a.log", nothing_known, 0, time.time())
+
+    async def story(run: Run) -> None:
+        append("b.log", b"2\n")
+        await run.seconds(1)
+
+    run = follow(story, "a.log", "b.log", entries=[entry])
+    a, b = run.series
+    assert run.merged == b"1\n2\n"
+    assert [entry.position.number for entry in a.keeping.entries()] == [7]
+    assert 7 not in [entry.position.number for entry in b.keeping.entries()]

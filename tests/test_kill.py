@@ -37,6 +37,7 @@ def kill_everywhere(scenario: str, after: str) -> dict[str, Any]:
         "cut_and_packed",
         "full",
         "full_long",
+        "killed",
         "overwritten",
         "long_line",
         "synced",

@@ -51,6 +51,7 @@ class Run:
 
     def __init__(self, *names: str, system: System | None = None, **how: Any) -> None:
         self.once = how.pop("once", False)
+        entries = how.pop("entries", ())
         self.words, self.report = said()
         self.system = system or System()
         self.registry = Registry()
@@ -62,7 +63,14 @@ class Run:
         )
         folders = Folders(self.system)
         self.series = [
-            Series(name, self.system, self.registry, folders, **{"rotate_wait": ROTATE_WAIT} | how)
+            Series(
+                name,
+                self.system,
+                self.registry,
+                folders,
+                entries=[entry for entry in entries if entry.series == name],
+                **{"rotate_wait": ROTATE_WAIT} | how,
+            )
             for name in names
         ]
         self.tails = [SeriesTail(series, self.around, named=True) for series in self.series]
