@@ -13,6 +13,7 @@ Where things are, from the top; each module imports only from below its own line
     status     where each input stands
     merge      what is asked for, put together
     run        one run: its inputs, their tasks, the reasons to end
+    sight      what a run shows of itself: the status line, the table, the sum
     follow     the life of one input: what is forwarded when
     handles    a caller's handle: followed until it is closed
     closing    which files end in an open record
@@ -28,6 +29,7 @@ Where things are, from the top; each module imports only from below its own line
     ways       which way out a run takes
     ordered    the way out by time: lines wait for their place
     shaped     the way out for lines that do not go out as they are
+    counting   a way out that counts what goes through it
     plain      the plain way out: lines as they are
     route      what a way out can be asked
     reading    the next whole lines, or records, of a file
@@ -62,6 +64,7 @@ Where things are, from the top; each module imports only from below its own line
     stream     pipes and standard input
     packed     compressed files, decompressed
     source     one open file: what it is, and how it is read
+    encoding   the encoding that a file's first bytes name; pure
     position   up to where a file was forwarded, and how to know it again
     shape      what is written of a line: filter, label, JSON; pure
     label      which input a line comes from, by a template; pure
@@ -84,6 +87,9 @@ Where things are, from the top; each module imports only from below its own line
     ending     how a run comes to its end
     lane       a thread with an event loop of its own
     voice      the thread that speaks
+    painter    the status line on the terminal: drawn, erased
+    statusline what the status line says; pure
+    standing   how far one file is merged, and the table of it; pure
     report     every sentence said to a person
     system     every system call
 """

@@ -19,12 +19,17 @@ import click
 from tailmerge.journal import default_state
 from tailmerge.merge import run_fully_async
 from tailmerge.options import DESCRIPTION, PARAMETERS, Command
+from tailmerge.painter import Painter, find_painter
 from tailmerge.report import ReaderGone, Report, TailmergeError, cannot_print
-from tailmerge.status import describe
+from tailmerge.sight import Sight
+from tailmerge.status import describe, describe_for_programs, read_status
 from tailmerge.system import System
 from tailmerge.voice import Voice
 
 STOPS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+ASKS = tuple(getattr(signal, name) for name in ("SIGUSR1", "SIGINFO") if hasattr(signal, name))
+"""Signals that ask for the status; Ctrl-T sends SIGINFO where there is one."""
 
 
 @click.command(
@@ -40,7 +45,7 @@ def command(
     _check_contradictions(options, state, status, quiet, verbose)
     if status:
         expected = None if output == "-" else output
-        return lambda: _show_status(state or default_state(output), expected)
+        return lambda: _show_status(state or default_state(output), expected, options["format"])
     if not inputs:
         raise click.UsageError(
             "no inputs: name at least one file, pattern, or - for standard input"
@@ -52,7 +57,8 @@ def command(
 
     def run() -> int:
         _allow_many_files()
-        return asyncio.run(_run(inputs, quiet, verbose, **options), debug=debug)
+        painter = None if quiet else find_painter(output, os.environ.get("TERM", ""))
+        return asyncio.run(_run(inputs, quiet, verbose, painter, **options), debug=debug)
 
     return run
 
@@ -93,9 +99,12 @@ def _choose_state(output: str) -> str | None:
     return default_state(output)
 
 
-def _show_status(state: str, output: str | None, system: System | None = None) -> int:
+def _show_status(
+    state: str, output: str | None, output_format: str, system: System | None = None
+) -> int:
     try:
-        text = describe(state, output, system or System())
+        show = describe_for_programs if output_format == "json" else describe
+        text = show(read_status(state, output, system or System()))
     except TailmergeError as error:
         _say(str(error))
         return error.exit_code
@@ -103,17 +112,29 @@ def _show_status(state: str, output: str | None, system: System | None = None) -
 
 
 async def _run(
-    inputs: tuple[str, ...], quiet: bool, verbose: bool, output: str, once: bool, **options: Any
+    inputs: tuple[str, ...],
+    quiet: bool,
+    verbose: bool,
+    painter: Painter | None,
+    output: str,
+    once: bool,
+    **options: Any,
 ) -> int:
-    voice = Voice(_say)
+    voice = Voice(_say, painter)
     await voice.open()
     report = Report(voice.say, once=once, quiet=quiet, verbose=verbose)
+    sight = Sight(
+        show_line=voice.show_line if painter else None,
+        show_table=lambda text: voice.write(_print, text),
+        lines=verbose,
+        once=once,
+    )
     stop = asyncio.Event()
-    received = _listen(stop)
+    received = _listen(stop, sight.ask)
     code = 0
     try:
         await run_fully_async(
-            inputs, output_path=output, once=once, report=report, stop=stop, **options
+            inputs, output_path=output, once=once, report=report, sight=sight, stop=stop, **options
         )
         if report.owes and not received:
             code = 1
@@ -129,8 +150,8 @@ async def _run(
     return code
 
 
-def _listen(stop: asyncio.Event) -> list[signal.Signals]:
-    """Let signals set `stop`; a second one ends the process at once.
+def _listen(stop: asyncio.Event, ask: Callable[[], None]) -> list[signal.Signals]:
+    """Let signals set `stop`; a second one ends the process at once. Others `ask`.
 
     Returns the list to which the received ones are added. One that was ignored at the
     start (nohup) stays ignored.
@@ -149,13 +170,19 @@ def _listen(stop: asyncio.Event) -> list[signal.Signals]:
     for each in STOPS:
         if signal.getsignal(each) is not signal.SIG_IGN:
             loop.add_signal_handler(each, receive, each)
+    for each in ASKS:
+        if signal.getsignal(each) is not signal.SIG_IGN:
+            loop.add_signal_handler(each, ask)
     return received
 
 
 def _say(text: str) -> None:
-    data = f"tailmerge: {text}\n".encode(errors="backslashreplace")
+    _print(f"tailmerge: {text}\n")
+
+
+def _print(text: str) -> None:
     try:
-        os.write(2, data)
+        os.write(2, text.encode(errors="backslashreplace"))
     except OSError:
         pass  # nobody listens; what is owed shows in the exit code
 
@@ -185,6 +212,9 @@ def _open_closed_streams() -> None:
 
 def main() -> NoReturn:
     """The entry point: exits, or ends as killed by a signal."""
+    for each in ASKS:
+        if signal.getsignal(each) is signal.SIG_DFL:
+            signal.signal(each, lambda *_: None)  # who asks too early must not kill
     _open_closed_streams()
     run = _guard(lambda: command.main(prog_name="tailmerge", standalone_mode=False))
     try:

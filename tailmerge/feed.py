@@ -14,6 +14,10 @@ class Feed:
 
     name: str
     """As it was given or matched; a rotated file keeps its input's."""
+    moved: int = 0
+    """Bytes that were read of it in this run."""
+    lines: int = 0
+    """Lines that were read of it in this run, where they are counted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from tailmerge.handles import close_unread, duplicate_all
 from tailmerge.report import Report
 from tailmerge.run import Run
 from tailmerge.settings import Settings
+from tailmerge.sight import Sight
 from tailmerge.system import System
 from tailmerge.voice import Voice
 
@@ -44,6 +45,7 @@ async def run_fully_async(
     exclude: Sequence[str] = (),
     format: str = "text",
     report: Report | None = None,
+    sight: Sight | None = None,
     stop: asyncio.Event | None = None,
     system: System | None = None,
 ) -> None:
@@ -69,7 +71,7 @@ async def run_fully_async(
     which that is not found continues the record above it; `label` is a template of what stands
     before each line, `match` and `exclude` are what lines, or records, are kept or dropped by,
     and the `format` "json" makes an object of each line. Messages go to the logger
-    "tailmerge" unless a `report` takes them.
+    "tailmerge" unless a `report` takes them; `sight` is who looks on.
 
     Raises:
         UsageProblem: there is nothing to read but the output and directories.
@@ -110,6 +112,7 @@ async def run_fully_async(
                 as_json=format == "json",
             ),
             report=report,
+            sight=sight or Sight(),
             stop=stop or asyncio.Event(),
             system=system,
         )

@@ -248,7 +248,8 @@ LINES = (
         metavar="text|json",
         type=click.Choice(["text", "json"]),
         default="text",
-        help="json: one object a line: source, offset, time where known, line.",
+        help="json: one object a line: source, offset, time where known, line; with --status one"
+        " document.",
     ),
 )
 

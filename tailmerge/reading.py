@@ -108,6 +108,6 @@ class Reading:
         except Torn:
             source.scanned = start  # the next read finds it rewritten
             return Piece(b"", start, start, before, False)
-        source.advance_to(end)
         data = data if data.endswith(b"\n") else data + b"\n"
+        source.advance_to(end, data.count(b"\n") if self._records else 1)
         return Piece(data, start, end, before, at_end)

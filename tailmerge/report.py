@@ -124,6 +124,7 @@ class Report:
         self._quiet = quiet
         self._verbose = verbose
         self._owed: dict[str, str] = {}
+        self._skipped: dict[str, str] = {}
         self.given: dict[str, str] = {}
         """How an absolute name was given, so that it is shown as it was typed."""
 
@@ -131,6 +132,16 @@ class Report:
     def owes(self) -> bool:
         """Whether some input, or a part of one, could not be read so far."""
         return bool(self._owed)
+
+    @property
+    def is_verbose(self) -> bool:
+        """Whether details are said at all."""
+        return self._verbose
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """The names of which something was not merged so far, and why."""
+        return self._skipped | self._owed
 
     # levels
 
@@ -220,7 +231,8 @@ class Report:
         self._notice(f"{show(name)}: unfinished last line left out")
 
     def input_finished(self, name: str) -> None:
-        self._detail(f"{show(name)}: read to its end")
+        if name not in self._owed:
+            self._detail(f"{show(name)}: read to its end")
 
     def input_let_go(self, name: str) -> None:
         self._detail(f"{show(name)}: quiet since its rotation, no longer held open")
@@ -247,14 +259,37 @@ class Report:
         self._news(f"{show(pattern)}: matches no file" + ("" if self._once else " yet"))
 
     def directory_skipped(self, name: str) -> None:
-        self._news(f"{show(name)}: is a directory, skipped")
+        self._skip(name, "is a directory")
 
     def output_skipped(self, name: str) -> None:
-        self._news(f"{show(name)}: is the output, skipped")
+        self._skip(name, "is the output")
+
+    def _skip(self, name: str, why: str) -> None:
+        self._skipped[name] = why
+        self._news(f"{show(name)}: {why}, skipped")
 
     def duplicate_skipped(self, name: str, other: str) -> None:
         other = show(self.given.get(other, other))
         self._detail(f"{show(name)}: is the same file as {other}, followed once")
+
+    # at the end
+
+    def input_merged(self, name: str, lines: int, size: int) -> None:
+        self._detail(f"{show(name)}: merged {plural(lines, 'line')}, {plural(size, 'byte')}")
+
+    def input_unfinished(self, name: str, size: int) -> None:
+        self._detail(f"{show(name)}: not merged: {plural(size, 'byte')} of an unfinished last line")
+
+    def input_behind(self, name: str, size: int) -> None:
+        self._detail(f"{show(name)}: not merged: {plural(size, 'byte')}, the run ended before")
+
+    def input_left_out(self, name: str, why: str) -> None:
+        self._detail(f"{show(name)}: not merged: {why}")
+
+    def run_ended(self, inputs: int, lines: int, size: int) -> None:
+        self._detail(
+            f"merged {plural(lines, 'line')}, {plural(size, 'byte')} from {plural(inputs, 'input')}"
+        )
 
     # output
 

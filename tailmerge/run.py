@@ -39,6 +39,7 @@ from tailmerge.report import (
 )
 from tailmerge.series import Series
 from tailmerge.settings import Settings
+from tailmerge.sight import Sight
 from tailmerge.streaming import StreamTail, opener
 from tailmerge.surroundings import Surroundings, Tail
 from tailmerge.system import Identity, System
@@ -63,6 +64,7 @@ class Run:
     report: Report
     stop: asyncio.Event
     system: System
+    sight: Sight
 
     def __post_init__(self) -> None:
         self.began = time.time()
@@ -103,7 +105,7 @@ class Run:
             system=self.system,
             state_path=self.settings.state_path,
             folders=self.folders,
-            make_route=choose_route(self.settings, self.report, self.system),
+            make_route=self.sight.counted(choose_route(self.settings, self.report, self.system)),
             fsync=self.settings.fsync,
         ) as output:
             self.registry.outputs = await output.identities()
@@ -117,6 +119,7 @@ class Run:
             finally:
                 try:
                     await output.settle()
+                    await self.sight.sum_up(output, self.registry, self.report)
                 finally:
                     await output.close_inputs(self._close)
 
@@ -270,6 +273,7 @@ class Run:
 
     def _guards(self, around: Surroundings) -> Iterator[Coroutine[Any, Any, None]]:
         yield around.watch.run()
+        yield self.sight.run(around.output, self.registry)
         yield self._await_stop(around)
         yield self._await_end(around)
         yield self._await_reader_gone(around.output)

@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tailmerge.encoding import find_encoding
 from tailmerge.lines import BLOCK, Cut, cut_lines
 from tailmerge.position import (
     HEAD,
@@ -31,13 +32,6 @@ BUFFER = MARKER + BLOCK
 
 SCAN = 64 * BLOCK
 """Bytes looked through for the end of one long line before others get their turn."""
-
-BOMS = (
-    (b"\xff\xfe\x00\x00", "UTF-32LE"),
-    (b"\x00\x00\xfe\xff", "UTF-32BE"),
-    (b"\xff\xfe", "UTF-16LE"),
-    (b"\xfe\xff", "UTF-16BE"),
-)
 
 
 class Rewritten(Exception):
@@ -82,11 +76,6 @@ class Chunk:
     """The file, or what was asked of it, ended here."""
 
 
-def find_encoding(start: bytes) -> str | None:
-    """The encoding that a file's first bytes name, where its newlines are not bytes."""
-    return next((encoding for bom, encoding in BOMS if start.startswith(bom)), None)
-
-
 class Source:
     """An open regular file and the offset up to which its lines were forwarded."""
 
@@ -99,6 +88,7 @@ class Source:
         "head",
         "hole",
         "identity",
+        "lines",
         "marker",
         "number",
         "offset",
@@ -125,6 +115,8 @@ class Source:
         """Bytes of a hole that were skipped and not yet spoken of."""
         self.written: Written | None = None
         """Where it is read ahead of the output; None: what is read is written at once."""
+        self.lines: int | None = None
+        """How many lines were forwarded of it; None: nobody asks, so they are not counted."""
         self._begin(offset, 0)
 
     def start_at(self, offset: int, cut_from: int = 0) -> None:
@@ -267,14 +259,18 @@ class Source:
         """The lines of this chunk are forwarded: the offset is behind them now."""
         if len(self.head) < HEAD:
             self._learn_head(buffer, chunk)
+        if self.lines is not None:
+            self.lines += buffer.count(b"\n", chunk.begin, chunk.cut)
         self.offset += chunk.cut - chunk.begin
         self.scanned = self.offset
         if not chunk.at_end:
             self.fragment = b""
         self.marker = bytes(memoryview(buffer)[max(0, chunk.cut - MARKER) : chunk.cut])
 
-    def advance_to(self, offset: int) -> None:
-        """All up to `offset` is forwarded, however it was read."""
+    def advance_to(self, offset: int, lines: int = 1) -> None:
+        """All up to `offset` is forwarded, however it was read: one line, or so many."""
+        if self.lines is not None:
+            self.lines += lines
         length = min(MARKER, offset)
         self.marker = self.read_at(length, offset - length)
         self.offset = self.scanned = offset

@@ -7,8 +7,8 @@ there as the next run would match them. One row a file, a series' files under ea
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from tailmerge.candidates import Candidates
 from tailmerge.folders import Folders
@@ -19,31 +19,67 @@ from tailmerge.recovery import edges_fit
 from tailmerge.report import others_state, show
 from tailmerge.resend import STANDARD_OUTPUT
 from tailmerge.rotation import age_order
+from tailmerge.standing import GONE, Standing, lay_out
 from tailmerge.state import Entry, State
 from tailmerge.system import System, identity, is_regular
 
-GONE = "gone"
-
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """One file of an input, and how far it is merged."""
+class Status:
+    """What a state tells, matched with what is there."""
 
-    path: str
-    offset: int
-    """Bytes merged."""
-    size: int | None
-    """Bytes there are now; None where the file is gone."""
-    known: int
-    """Its size when it was last seen, bytes."""
+    state: str
+    """The state's own name."""
+    output: str
+    """The absolute name of the output; empty where the state does not tell."""
+    output_size: int | None
+    """Bytes; None where it is gone, or no file."""
+    files: tuple[Standing, ...]
+    """A series' files under each other, oldest first."""
 
     @property
     def behind(self) -> int:
-        return max(0, (self.known if self.size is None else self.size) - self.offset)
+        """Bytes of all files that are not merged."""
+        return sum(file.behind for file in self.files)
 
 
-def describe(state_path: str, output_path: str | None, system: System) -> str:
-    """The table that is shown, with a newline behind each line.
+def describe(status: Status) -> str:
+    """The table that is shown, with a newline behind each line."""
+    rows = [file.row() for file in status.files]
+    if status.output == STANDARD_OUTPUT:
+        rows.append(("standard output", "", "", ""))
+    else:
+        size = GONE if status.output_size is None else str(status.output_size)
+        rows.append((f"output {show(status.output)}", "", size, ""))
+    return "".join(lay_out(rows))
+
+
+def describe_for_programs(status: Status) -> str:
+    """One JSON document; bytes of names that are not UTF-8 are lone surrogates."""
+    import json  # not for the runs that merge
+
+    inputs = [
+        {
+            "input": file.series,
+            "path": file.path,
+            "offset": file.offset,
+            "size": file.size,
+            "behind": file.behind,
+        }
+        for file in status.files
+    ]
+    document = {
+        "output": status.output,
+        "output_size": status.output_size,
+        "state": status.state,
+        "behind": status.behind,
+        "inputs": inputs,
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def read_status(state_path: str, output_path: str | None, system: System) -> Status:
+    """Where each input stands, without a lock.
 
     `output_path` is the output that the state is expected to belong to, where one was named.
 
@@ -64,16 +100,13 @@ def describe(state_path: str, output_path: str | None, system: System) -> str:
     folders.name((place, place) for place in places)
     for entry in state.entries.values():
         folders.claim(entry.series)
-    rows = [("input", "offset", "size", "behind")]
-    for name, entries in series.items():
-        for file in _find_standing(name, entries, folders, system):
-            size = GONE if file.size is None else str(file.size)
-            rows.append((show(file.path), str(file.offset), size, str(file.behind)))
-    if output == STANDARD_OUTPUT:
-        rows.append(("standard output", "", "", ""))
-    else:
-        rows.append((f"output {show(output)}", "", _output_size(output, system), ""))
-    return "".join(_lay_out(rows))
+    files = [
+        replace(file, series=name)
+        for name, entries in series.items()
+        for file in _find_standing(name, entries, folders, system)
+    ]
+    size = None if output == STANDARD_OUTPUT else _output_size(output, system)
+    return Status(system.absolute(state_path), output, size, tuple(files))
 
 
 def _settle(state: State, output: str, system: System) -> None:
@@ -99,11 +132,11 @@ def _is_out(state: State) -> bool:
     return state.settled or state.records[-1].length == 0
 
 
-def _output_size(output: str, system: System) -> str:
+def _output_size(output: str, system: System) -> int | None:
     try:
-        return str(system.stat(output).st_size)
+        return system.stat(output).st_size
     except OSError:
-        return GONE
+        return None
 
 
 def _find_standing(
@@ -150,11 +183,3 @@ def _see(path: str, system: System, live: bool) -> Seen | None:
     if not is_regular(status):
         return None
     return Seen(path, identity(status), status.st_size, status.st_mtime, live=live)
-
-
-def _lay_out(rows: Iterable[tuple[str, str, str, str]]) -> Iterator[str]:
-    rows = list(rows)
-    widths = [max(len(row[i]) for row in rows) for i in range(4)]
-    for row in rows:
-        numbers = (f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
-        yield "  ".join((f"{row[0]:<{widths[0]}}", *numbers)).rstrip() + "\n"

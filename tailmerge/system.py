@@ -310,6 +310,51 @@ class System:
             return 1
         return int.from_bytes(answer, sys.byteorder)
 
+    def is_terminal(self, fd: int) -> bool:
+        return os.isatty(fd)
+
+    def terminal_device(self) -> int | None:
+        """The number of the device that always leads to the process's own terminal."""
+        try:
+            return os.stat("/dev/tty").st_rdev
+        except OSError:
+            return None
+
+    def columns(self, fd: int) -> int:
+        """How wide this terminal is now; 0 where it does not tell."""
+        try:
+            return os.get_terminal_size(fd).columns
+        except OSError:
+            return 0
+
+    def in_foreground(self, fd: int) -> bool:
+        """Whether the terminal is ours: no shell's prompt stands on it."""
+        try:
+            return os.tcgetpgrp(fd) == os.getpgrp()
+        except OSError:
+            return True  # no terminal that controls processes: there are no others
+
+    def prints_beside(self, fd: int) -> bool:
+        """Whether another program of our pipeline prints on this terminal, or may."""
+        try:
+            device = os.fstat(fd).st_rdev
+            others = {int(name) for name in os.listdir("/proc") if name.isdigit()}
+        except OSError:
+            return True
+        others -= {os.getpid(), os.getppid()}  # who waits for us prints nothing
+        return os.getppid() == 0 or any(self._prints_on(pid, device) for pid in others)
+
+    @staticmethod
+    def _prints_on(pid: int, device: int) -> bool:
+        try:
+            if os.getpgid(pid) != os.getpgrp():
+                return False
+            return os.stat(f"/proc/{pid}/fd/1").st_rdev == device
+        except PermissionError:
+            return True  # another user's, in our pipeline
+        except OSError:
+            return False  # it has ended, or its output is closed
+
     def make_bell(self) -> tuple[int, int]:
         """Two descriptors: the first can be read from as soon as the second is closed."""
         return os.pipe()
