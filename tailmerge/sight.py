@@ -85,6 +85,7 @@ class Sight:
         """Show what is to be shown, for ever."""
         loop = asyncio.get_running_loop()
         pause = DRAW_SECONDS
+        self._past.append((loop.time(), 0))
         while True:
             try:
                 await asyncio.wait_for(self._asked.wait(), pause if self._show_line else None)

@@ -14,14 +14,18 @@ import select
 import signal
 import struct
 import subprocess
+import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pyte
 import pytest
 from helpers import PROCESS_SECONDS
-from processes import COMMAND, Place
+
+if TYPE_CHECKING:
+    from processes import Place
 
 pytest_plugins = ["processes"]
 
@@ -56,7 +60,7 @@ class Terminal:
     ) -> subprocess.Popen[bytes]:
         """Start tailmerge with standard error on the terminal, and standard output where said."""
         process = subprocess.Popen(
-            [*under, *COMMAND, *words],
+            [sys.executable, "-m", "tailmerge", *words],
             cwd=self._place.folder,
             env=self._place.environment({"TERM": term, "TAILMERGE_INTERVAL": "0.02"}),
             stdin=subprocess.DEVNULL,
@@ -164,7 +168,7 @@ def test_the_line_fits_every_width_and_every_change_of_it(
 
 
 def test_once_shows_a_progress_bar_with_the_time_left(place: Place, terminal: Terminal):
-    """A named pipe comes first and last, so that the run cannot be over too soon."""
+    """A named pipe stands in the middle, so that the run waits there."""
     place.write("a.log", LINE * 1000)
     place.write("b.log", LINE * 1000)
     os.mkfifo(place / "events")
@@ -364,8 +368,8 @@ def test_verbose_sums_up_what_was_merged_and_what_was_not(place: Place):
         "tailmerge: a.log: merged 2 lines, 4 bytes",
         "tailmerge: a.log: not merged: 3 bytes of an unfinished last line",
         "tailmerge: b.log: merged 1 line, 2 bytes",
-        "tailmerge: merged.log: not merged: is the output",
         "tailmerge: folder: not merged: is a directory",
+        "tailmerge: merged.log: not merged: is the output",
         "tailmerge: gone.log: not merged: no such file",
         "tailmerge: merged 3 lines, 6 bytes from 2 inputs",
     ]
