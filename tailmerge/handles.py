@@ -15,8 +15,9 @@ from typing import Any, BinaryIO, Protocol
 from tailmerge.ending import Ending
 from tailmerge.feed import Feed, Progress
 from tailmerge.lane import Lane, LaneStopped
+from tailmerge.reading import Reading
 from tailmerge.report import Report
-from tailmerge.source import BUFFER, Chunk, Refused, Rewritten, Source, Torn
+from tailmerge.source import BUFFER, Refused, Rewritten, Source
 from tailmerge.system import Identity, System, identity
 from tailmerge.writer import WriteThread
 
@@ -219,7 +220,7 @@ class Relay:
     def __init__(self, lane: Lane, write_func: WriteFunction) -> None:
         self._lane = lane
         self._write = write_func
-        self._buffer = bytearray(BUFFER)
+        self._reading = Reading(BUFFER)
 
     async def forward(
         self,
@@ -249,31 +250,5 @@ class Relay:
         if source.orphan:
             orphan, source.orphan = source.orphan + b"\n", b""
             return orphan, True
-        chunk = source.read(self._buffer, until)
-        if chunk.cut > chunk.begin:
-            return self._take(source, chunk), not chunk.at_end or last
-        end: int | None = None
-        at_end = chunk.at_end
-        while end is None and not at_end:
-            end, at_end = source.find_long_end(self._buffer, until)
-        if end is not None:
-            return self._take_line(source, end, b""), True
-        if last and source.rest > source.offset:
-            return self._take_line(source, source.rest, b"\n"), False
-        return b"", False
-
-    def _take(self, source: Source, chunk: Chunk) -> bytes:
-        source.advance(self._buffer, chunk)
-        return bytes(memoryview(self._buffer)[chunk.begin : chunk.cut])
-
-    def _take_line(self, source: Source, end: int, added: bytes) -> bytes:
-        """A line that was found whole; nothing where its file was cut since."""
-        start = source.offset
-        try:
-            pieces = source.pieces(self._buffer, start, end)
-            line = b"".join(bytes(piece) for piece in pieces)
-            source.advance_to(end)
-        except Torn:
-            source.scanned = start
-            return b""
-        return line + added
+        piece = self._reading.read(source, until, last=last)
+        return piece.data, not piece.at_end
