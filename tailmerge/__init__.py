@@ -49,6 +49,7 @@ Where things are, from the top; each module imports only from below its own line
     probe      whether anything happened to an input
     settling   what a look found, matched with what is known
     inheritance files that another input knows
+    halves     compressed files without an end mark
     beside     the rotated forms beside a file, as a look finds them
     keeping    the files of a series that are kept in mind
     candidates files that may be known ones, compared by content

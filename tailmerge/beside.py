@@ -38,11 +38,17 @@ class Beside:
         self._folders = folders
         self._sizes: dict[Identity, tuple[int, float]] = {}
         """Of files that may be copies: their size, and since when it is so."""
+        self.failed: list[tuple[str, OSError]] = []
+        """Files whose status could not be asked for at the last look."""
         self.came_up_together: set[Identity] = set()
         """Files that look like copies of the live one and were first seen with it."""
 
     def find_rotated(self, now: float) -> list[Seen]:
-        """The rotated forms beside the file, oldest first."""
+        """The rotated forms of the file, oldest first.
+
+        Raises:
+            OSError: a folder could not be listed.
+        """
         keeping = self._keeping
         if keeping.has_cut():
             self._folders.forget(keeping.path)  # the copy was made before the cut was seen
@@ -58,12 +64,16 @@ class Beside:
         keeping = self._keeping
         live = keeping.live and keeping.live.source
         files, moved = {}, False
+        self.failed = []
         for form in self._folders.find_forms(keeping.path, keeping.name, now):
             path, rotated = form.path, form.rotated
             try:
                 status = self._system.stat(path)
-            except OSError:
+            except (FileNotFoundError, NotADirectoryError):
                 moved = True
+                continue
+            except OSError as error:
+                self.failed.append((path, error))
                 continue
             file = identity(status)
             if not is_regular(status) or (live and live.identity == file):

@@ -17,6 +17,15 @@ from tailmerge.source import Source
 from tailmerge.system import Identity, System
 
 
+class Unclear(Exception):
+    """A file could not be compared: nothing is decided about it, and it is tried again."""
+
+    def __init__(self, file: Seen, error: OSError) -> None:
+        super().__init__(file, error)
+        self.file = file
+        self.error = error
+
+
 class Candidates:
     """The unknown files of one look, open as long as it lasts."""
 
@@ -25,6 +34,8 @@ class Candidates:
         self._system = system
         self._known: dict[Identity, Source] = {source.identity: source for source in known}
         self._opened: dict[str, Source | None] = {}
+        self._failed: dict[str, OSError] = {}
+        """Why a file could not be opened: one answer for the whole look."""
 
     def open(self, file: Seen) -> Source | None:
         """The open file; None where it cannot be opened, or is no longer the one seen."""
@@ -43,47 +54,65 @@ class Candidates:
         """
         if source := self.open(file):
             return source
-        source = open_any(self._system, file.path)
-        if source.identity == file.identity:
-            self._opened[file.path] = source
-            return source
-        source.close()
-        raise FileNotFoundError(file.path)
+        raise self._failed[file.path]
 
     def _open(self, file: Seen) -> Source | None:
         try:
             source = open_any(self._system, file.path)
-        except OSError:
-            return None  # renamed since it was seen, or closed to us: must_open says which
+        except OSError as error:  # renamed since it was seen, or closed to us, or damaged
+            self._failed[file.path] = error
+            return None
         if source.identity == file.identity:
             return source
         source.close()
+        self._failed[file.path] = FileNotFoundError(file.path)
         return None
 
     def fits(self, position: Position, file: Seen) -> bool:
+        """Whether a file holds what a position recorded.
+
+        Raises:
+            Unclear: it could not be read.
+        """
         source = self.open(file)
-        return source is not None and source.fits(position)
+        try:
+            return source is not None and source.fits(position)
+        except OSError as error:
+            raise Unclear(file, error) from error
 
     def is_copy(self, file: Seen, other: Seen) -> bool:
-        """Whether `other` begins with all the bytes of `file`."""
+        """Whether `other` begins with all the bytes of `file`.
+
+        Raises:
+            Unclear: one of them could not be read.
+        """
         copy, original = self.open(file), self.open(other)
         if copy is None or original is None:
             return False
-        return original.begins_with(copy, copy.size())
+        try:
+            return original.begins_with(copy, copy.size())
+        except OSError as error:
+            raise Unclear(file, error) from error
 
     def find_shorter_copy(self, files: Iterable[Seen], cut: Source) -> Seen | None:
         """The oldest file that holds the beginning of what `cut` was.
 
         Lines that came between the copying and the cutting were forwarded and are not in
         the copy; its head is then all that tells it.
+
+        Raises:
+            Unclear: one of them could not be read.
         """
         for file in files:
             source = self.open(file)
             length = min(file.size, len(cut.head))
             if not source or file.live or not length or file.size >= cut.offset:
                 continue
-            if source.read_at(length, 0) == cut.head[:length]:
-                return file
+            try:
+                if source.read_at(length, 0) == cut.head[:length]:
+                    return file
+            except OSError as error:
+                raise Unclear(file, error) from error
         return None
 
     def take(self, file: Seen, offset: int = 0, number: int = 0) -> Source:
@@ -91,9 +120,10 @@ class Candidates:
 
         `number` is what the journal calls its content; 0: it is new.
         """
-        source = self._opened.pop(file.path)
+        source = self._opened[file.path]
         assert source is not None, f"{file.path} was not opened"
         source.start_at(offset)
+        del self._opened[file.path]
         if number:
             source.number = number
         return source

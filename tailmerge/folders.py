@@ -74,6 +74,9 @@ class Folders:
         """The rotated names beside `path`, in no order, listed not before the time `since`.
 
         A listing that was begun after a look was asked for shows all that the look is for.
+
+        Raises:
+            OSError: the folder is there and could not be listed.
         """
         folder, base = os.path.split(path)
         listed = self._listings.get(folder)
@@ -117,7 +120,7 @@ class Folders:
         groups: dict[str, list[Rotated]] = {}
         try:
             names = set(self._system.names(folder or "."))
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
             return groups  # the folder is gone, or closed to us: nothing is beside the file
         for name in names:
             for rotated in rotated_forms(name):

@@ -7,9 +7,11 @@ of it.
 from __future__ import annotations
 
 import enum
+import errno
 import time
 from dataclasses import dataclass, field
 
+from tailmerge.match import Seen
 from tailmerge.position import Position
 from tailmerge.source import Source
 
@@ -43,6 +45,8 @@ class Generation:
     seen: float = field(default_factory=time.time)
     """When there was a file of this content last, seconds since the epoch."""
 
+    unsure: bool = False
+    """Its size could not be asked for: there may be more to read."""
     was_cut: bool = False
     """It was cut, and no copy of it was found so far; this is what was read of it."""
 
@@ -52,8 +56,10 @@ class Generation:
             return False  # what a cut file was is told by the size from before the cut
         try:
             size = self.source.size()
-        except OSError:
-            return False  # the read that follows, or the let-go, meets the same error
+        except OSError as error:
+            self.unsure = error.errno != errno.ESTALE  # else its server has it no more
+            return False  # the read that follows meets the same error, and says it
+        self.unsure = False
         if size == self.size:
             return False
         self.size, self.changed = size, now
@@ -115,3 +121,16 @@ class Findings:
     finish: list[Source] = field(default_factory=list)
     unreadable: list[tuple[str, OSError]] = field(default_factory=list)
     readable: list[str] = field(default_factory=list)
+    unclear: bool = False
+    """A file of the series could not be looked into: what it holds is not decided."""
+
+    def note(self, file: Seen, error: OSError) -> None:
+        """This file could not be looked into; it is tried again."""
+        self.unclear = True
+        if isinstance(error, FileNotFoundError):
+            self.unsettled = True  # renamed since: the next look finds its new name
+            self.missing = self.missing or file.live
+        elif file.live:
+            self.error = error
+        else:
+            self.unreadable.append((file.path, error))

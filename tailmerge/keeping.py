@@ -99,11 +99,12 @@ class Keeping:
         return generation
 
     def pass_over(self, file: Seen) -> None:
-        """A rotated file from before the first look: known, and not read."""
-        try:
-            source = open_any(self._system, file.path)
-        except OSError:
-            return  # nothing can be known of it, and nothing of it is read
+        """A rotated file from before the first look: known, and not read.
+
+        Raises:
+            OSError: nothing can be known of it.
+        """
+        source = open_any(self._system, file.path)
         try:
             if isinstance(source, PackedSource):
                 position, size = source.packed_position(), file.size
@@ -149,44 +150,53 @@ class Keeping:
             source = open_any(self._system, path)
         except OSError:
             return  # gone or renamed this moment: the next look sees to it
-        if source.fits(position):
+        try:
+            if not source.fits(position):
+                return
             source.start_at(position.offset)
             source.number = position.number
-            generation.source, generation.position = source, None
             # An earlier run's clock is not ours: the file tells how long it has been quiet.
             age = max(0.0, time.time() - self._system.fstat(source.fd).st_mtime)
+        except OSError:
+            return  # its position stays, and the next look tries again
+        else:
+            generation.source, generation.position = source, None
             generation.changed = max(generation.changed, now - age)
             self._registry.claim(source.identity, self, generation)
-        else:
-            source.close()
+        finally:
+            if generation.source is not source:
+                source.close()
 
-    def begin_again(self, generation: Generation, *, copied: bool) -> int:
+    def begin_again(
+        self, generation: Generation, *, copied: bool = False, owed: bool = False
+    ) -> int:
         """The file was cut or written over: what it holds now is a content of its own.
 
         Returns the bytes that were seen in its size and cut before they could be read;
-        none of them where a copy was found, which is read in its place.
+        none of them where a copy was found, which is read in its place, or is `owed`: it may
+        be in a file that cannot be read yet.
         """
         old = generation.source
         assert old is not None
-        lost = 0 if copied else max(0, generation.size - old.rest)
+        lost = 0 if copied or owed else max(0, generation.size - old.rest)
         source = Source(self._system, old.fd, old.path, old.identity)
         source.start_at(0, cut_from=old.offset)
         if not copied:
-            source.orphan = old.orphan + old.fragment
-            self._remember_cut(old)
+            source.orphan = old.orphan if owed else old.orphan + old.fragment
+            self._remember_cut(old, generation.size if owed else old.offset)
         old.fd = -1  # whoever still reads from it is told to look again
         generation.source, generation.size, generation.missed = source, 0, False
         self._registry.claim(source.identity, self, generation)
         return lost
 
-    def _remember_cut(self, old: Source) -> None:
+    def _remember_cut(self, old: Source, size: int) -> None:
         """A copy of what was cut may still come up, and is not to be read once more."""
         if old.offset and not old.is_ahead:
             before = [g for g in self.rotated if g.was_cut and g.path is None]
             for generation in before[: -(CUTS_REMEMBERED - 1)]:
                 self.rotated.remove(generation)
             position = old.position_before()
-            self.rotated.append(Generation(position=position, size=old.offset, was_cut=True))
+            self.rotated.append(Generation(position=position, size=size, was_cut=True))
 
     # being given away, let go of, closed
 

@@ -88,6 +88,7 @@ class Series:
             lines=lines,
             named=named,
             passed_before=passed_before,
+            rotate_wait=rotate_wait,
         )
         self._probe = Probe(self.keeping, self._beside, self._settling, system, named)
 
@@ -113,9 +114,8 @@ class Series:
 
     def look(self, now: float, *, hold: bool = False) -> Look:
         """Decide what is read from where; with `hold` nothing is let go of: it may be in use."""
-        first, self._looked = not self._looked, True
         found = Findings()
-        self._settle(found, first, now)
+        self._settle(found, now)
         for _ in range(MOST_CUTS):
             if not found.begun:
                 break
@@ -123,7 +123,7 @@ class Series:
             found.begun = False
             self._glance()
             self._folders.forget(self.path)
-            self._settle(found, first, now)
+            self._settle(found, now)
         for generation in [] if hold else list(self.keeping.rotated):
             self._let_go_if_quiet(generation, found, now)
         unreadable = {path for path, _ in found.unreadable}
@@ -132,10 +132,16 @@ class Series:
         self._probe.trouble = found.error is not None or bool(unreadable)
         return self._answer(found, now)
 
-    def _settle(self, found: Findings, first: bool, now: float) -> None:
+    def _settle(self, found: Findings, now: float) -> None:
         live = self._find_live(found, now)
-        rotated = self._beside.find_rotated(now)
-        rotated = [f for f in rotated if not (first and self._settling.is_passed_over(f))]
+        try:
+            rotated = self._beside.find_rotated(now)
+        except OSError as error:  # nothing is decided by a look that sees half
+            found.error = error
+            return
+        first, self._looked = not self._looked, True
+        found.unreadable += self._beside.failed
+        rotated = [f for f in rotated if not self._settling.is_passed_over(f, first)]
         self._settling.settle(rotated, live, found, first, now)
 
     def _glance(self) -> None:
@@ -143,7 +149,10 @@ class Series:
         for generation in self.keeping:
             source = generation.source
             if source and source.offset == 0 and not source.head:
-                source.head = source.read_at(HEAD, 0)
+                try:
+                    source.head = source.read_at(HEAD, 0)
+                except OSError:
+                    continue  # the read that follows meets the same error
 
     def _find_live(self, found: Findings, now: float) -> Seen | None:
         """The file of this name, where it is not the one we hold already."""
@@ -151,7 +160,9 @@ class Series:
             status = self._system.stat(self.path)
         except OSError as error:
             found.missing = isinstance(error, FileNotFoundError | NotADirectoryError)
-            found.error = None if found.missing else error
+            if not found.missing:
+                found.error = error
+                return None  # it may be there as ever
             current = None
         else:
             current = identity(status)
@@ -164,7 +175,10 @@ class Series:
         keeping = self.keeping
         live = keeping.live
         if live and live.source:  # it may have been cut, and then renamed
-            live.source.cut = live.source.cut or not live.source.is_unchanged()
+            try:
+                live.source.cut = live.source.cut or not live.source.is_unchanged()
+            except OSError as error:
+                found.error = error
         if live and live.source and live.source.identity == current:
             pass
         elif live and not (live.position and live.position.identity == current):
@@ -189,7 +203,7 @@ class Series:
         generation.has_grown(now)
         packed = isinstance(source, PackedSource)
         quiet = packed or now - generation.changed >= self._rotate_wait
-        if not quiet or source.rest < generation.size:
+        if not quiet or source.rest < generation.size or generation.unsure:
             return
         if source.rest > source.offset:
             if packed or source.is_deleted() or self._settling.is_followed(generation):

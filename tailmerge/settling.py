@@ -6,11 +6,13 @@ what is to be read is opened, oldest first.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 from tailmerge.beside import Beside
-from tailmerge.candidates import Candidates
+from tailmerge.candidates import Candidates, Unclear
 from tailmerge.generation import Findings, Generation
+from tailmerge.halves import Halves
 from tailmerge.inheritance import Inheritance
 from tailmerge.keeping import Keeping
 from tailmerge.lines import find_last_lines
@@ -18,7 +20,7 @@ from tailmerge.match import Matching, Seen, match
 from tailmerge.packed import NotThereYet, PackedSource
 from tailmerge.registry import Registry
 from tailmerge.source import Source
-from tailmerge.system import System
+from tailmerge.system import Identity, System
 
 
 class Settling:
@@ -34,6 +36,7 @@ class Settling:
         lines: int | None,
         named: frozenset[str],
         passed_before: float,
+        rotate_wait: float,
     ) -> None:
         """What an earlier run left is restored already; the rest is as in `Series`."""
         self.keeping = keeping
@@ -47,15 +50,26 @@ class Settling:
         """Something is not settled: a copy whose original stands, half a compressed file."""
         self.newest: Seen | None = None
         """The newest rotated file, read or not."""
+        self._halves = Halves(rotate_wait)
+        self._unpassed: set[Identity] = set()
+        """Files to be passed over that could not be opened so far."""
         self._copies: list[Seen] = []
         """Compressed files whose originals are held open."""
         self.resumes = bool(keeping.rotated)
         """An earlier run read the series."""
 
-    def is_passed_over(self, file: Seen) -> bool:
+    def is_passed_over(self, file: Seen, first: bool) -> bool:
+        """Whether it is from before the first look, and not to be read."""
+        if not first and file.identity not in self._unpassed:
+            return False
         if self.resumes or file.path in self._named or file.modified >= self._passed_before:
             return False
-        self.keeping.pass_over(file)
+        try:
+            self.keeping.pass_over(file)
+        except OSError:
+            self._unpassed.add(file.identity)  # nothing of it is read, and it is tried again
+        else:
+            self._unpassed.discard(file.identity)
         self.newest = file
         return True
 
@@ -75,6 +89,10 @@ class Settling:
                 held[file.identity].path = file.path
         if live:
             unknown.append(live)
+        for file in list(unknown):
+            if error := self._halves.find(file):
+                unknown.remove(file)
+                self._note(file, error, rotated, found, now)
         if unknown:
             standing = [f for f in rotated if f.identity in held]
             standing += [  # deleted, or moved out of sight, and known all the same
@@ -82,16 +100,22 @@ class Settling:
                 for file, generation in held.items()
                 if generation.path is None
             ]
-            self._match(unknown, standing, found, first, now)
+            for file, error in self._match(unknown, standing, found, first, now):
+                self._note(file, error, rotated, found, now)
         for generation in list(keeping):
             if generation.source and generation.source.cut:
                 if not generation.missed:  # a name that moved while the folder was listed
                     generation.missed = found.unsettled = True
                     continue
-                found.lost += keeping.begin_again(generation, copied=False)
+                owed = found.unclear or bool(found.unreadable)
+                try:
+                    found.lost += keeping.begin_again(generation, owed=owed)
+                except OSError as error:
+                    found.error = error
+                    continue
                 found.begun = True
                 found.rewritten = True
-        if not (self.waits or found.unsettled or found.unreadable):
+        if not (self.waits or found.unsettled or found.unreadable or found.error):
             found.lost += keeping.give_up_gone()  # else it may be in what is not there yet
         self._put_in_order(rotated, now)
 
@@ -116,32 +140,79 @@ class Settling:
         found: Findings,
         first: bool,
         now: float,
-    ) -> None:
-        """By content: goes on at its position, is a copy, or is new."""
+    ) -> list[tuple[Seen, OSError]]:
+        """By content: goes on at its position, is a copy, or is new.
+
+        Returns what could not be compared or opened, and why: nothing is decided about it.
+        """
         keeping = self.keeping
+        failed: list[tuple[Seen, OSError]] = []
         known = [g.source for g in keeping if g.source]
         with Candidates(self._system, known) as candidates:
-            cut, matching = self._compare(unknown, standing, candidates, now)
-            self.waits = bool(matching.copies)
+            while True:
+                try:
+                    cut, matching = self._compare(unknown, standing, candidates, now)
+                    break
+                except Unclear as unclear:
+                    failed.append((unclear.file, unclear.error))
+                    unknown = [file for file in unknown if file is not unclear.file]
+            self.waits = self.waits or bool(matching.copies)
             self._copies = [file for file in matching.copies if file.compressed]
             self._remember_copies(candidates)
             if any(file.live for file in matching.new):
                 self._beside.came_up_together = {file.identity for file in matching.copies}
-            self._go_on(matching, cut, candidates, found, now)
+            for generation, file in matching.pairs:
+                try:
+                    self._go_on(generation, file, cut, candidates, found, now)
+                except OSError as error:
+                    failed.append((file, error))
             new = matching.new
             for source in [cut[g] for g in matching.gone if g in cut]:
-                if shorter := candidates.find_shorter_copy(new, source):
-                    new = [file for file in new if file is not shorter]
-                    keeping.pass_over(shorter)
+                new = self._without_shorter_copy(new, source, candidates, failed)
             for file in new:
-                self._read_new(file, candidates, found, first, now)
+                try:
+                    self._read_new(file, candidates, found, first, now)
+                except OSError as error:
+                    failed.append((file, error))
+        return failed
+
+    def _note(
+        self, file: Seen, error: OSError, rotated: list[Seen], found: Findings, now: float
+    ) -> None:
+        """Half a compressed file is waited for while its original stands, or somebody writes."""
+        if isinstance(error, NotThereYet) and not file.live:
+            self.waits = found.unclear = True
+            original = os.path.splitext(file.path)[0]
+            stands = any(f.path == original for f in rotated) or original == self.keeping.path
+            if not self._halves.is_damaged(file, error, now) or stands:
+                return
+        found.note(file, error)
+
+    def _without_shorter_copy(
+        self,
+        new: list[Seen],
+        cut: Source,
+        candidates: Candidates,
+        failed: list[tuple[Seen, OSError]],
+    ) -> list[Seen]:
+        try:
+            if shorter := candidates.find_shorter_copy(new, cut):
+                self.keeping.pass_over(shorter)
+                return [file for file in new if file is not shorter]
+        except Unclear as unclear:
+            failed.append((unclear.file, unclear.error))
+            return [file for file in new if file is not unclear.file]
+        return new
 
     def remember_copies(self) -> None:
         """At the end of the run, where a copy may not have been whole when it was seen."""
         held = [g.source for g in self.keeping.rotated if g.source]
         if any(source.is_deleted() for source in held):
             known = {g.position.identity for g in self.keeping.rotated if g.position}
-            found = self._beside.find_rotated(float("inf"))
+            try:
+                found = self._beside.find_rotated(float("inf"))
+            except OSError:
+                return  # what is not seen is not known, and looked for by the next run
             self._copies = [f for f in found if f.compressed and f.identity not in known]
             with Candidates(self._system, held) as candidates:
                 self._remember_copies(candidates)
@@ -158,9 +229,12 @@ class Settling:
                 source = generation.source
                 if not copy or not source or not source.is_deleted():
                     continue
-                size = copy.size()
-                if size < source.offset and source.begins_with(copy, size):
-                    self.keeping.pass_over(file)
+                try:
+                    size = copy.size()
+                    if size < source.offset and source.begins_with(copy, size):
+                        self.keeping.pass_over(file)
+                except OSError:
+                    continue  # it is compared again at the next look
 
     def _compare(
         self, unknown: list[Seen], standing: list[Seen], candidates: Candidates, now: float
@@ -178,8 +252,10 @@ class Settling:
             positions = [(g, g.position) for g in keeping.rotated if g.position]
             positions += [(g, source.position_before()) for g, source in cut.items()]
             others = list(standing)
-            if live:
-                others.append(Seen(keeping.path, live.identity, live.size(), now, live=True))
+            if keeping.live and live:
+                keeping.live.has_grown(now)
+                size = keeping.live.size
+                others.append(Seen(keeping.path, live.identity, size, now, live=True))
             matching = match(positions, unknown, others, candidates.fits, candidates.is_copy)
             if not matching.new or not self._see_cuts(held.values()):
                 return cut, matching
@@ -187,31 +263,33 @@ class Settling:
     @staticmethod
     def _see_cuts(sources: Iterable[Source]) -> bool:
         """Whether a file that stood a moment ago was cut since."""
-        found = [source for source in sources if not source.cut and not source.is_unchanged()]
+        found = [source for source in sources if not source.cut and not _is_unchanged(source)]
         for source in found:
             source.cut = True
         return bool(found)
 
     def _go_on(
         self,
-        matching: Matching[Generation],
+        generation: Generation,
+        file: Seen,
         cut: dict[Generation, Source],
         candidates: Candidates,
         found: Findings,
         now: float,
     ) -> None:
-        keeping = self.keeping
-        for generation, file in matching.pairs:
-            if generation in cut:  # the copy that copytruncate made of it
-                before = cut[generation]
-                keeping.begin_again(generation, copied=True)
-                found.begun = True
-                copy = candidates.take(file, before.offset, before.number)
-                copy.written = before.written
-                keeping.take(copy, file.path, now, live=False)
-                found.rotated = found.rewritten = True
-            elif not self._is_another_inputs(generation, file, candidates, found, now):
-                keeping.resume(generation, file, candidates, now)
+        if generation in cut:  # the copy that copytruncate made of it
+            before = cut[generation]
+            copy = candidates.take(file, before.offset, before.number)
+            copy.written = before.written
+            try:
+                self.keeping.begin_again(generation, copied=True)
+            except OSError:
+                copy.close()
+                raise
+            self.keeping.take(copy, file.path, now, live=False)
+            found.rotated = found.rewritten = True
+        elif not self._is_another_inputs(generation, file, candidates, found, now):
+            self.keeping.resume(generation, file, candidates, now)
 
     def _is_another_inputs(
         self,
@@ -231,28 +309,14 @@ class Settling:
         self, file: Seen, candidates: Candidates, found: Findings, first: bool, now: float
     ) -> None:
         """No position fits: read in full."""
-        try:
-            source = candidates.must_open(file)
-        except FileNotFoundError:
-            found.unsettled = True  # renamed since: the next look finds its new name
-            found.missing = found.missing or file.live
-            return
-        except NotThereYet as error:
-            self.waits = True
-            if file.live:
-                found.error = error
-            return
-        except OSError as error:
-            if file.live:
-                found.error = error
-            else:
-                found.unreadable.append((file.path, error))
-            return
+        source = candidates.must_open(file)
         if self._inherit(source, candidates, file, found, now):
             return
-        candidates.take(file)
         if first and not self.resumes:
             self._begin_at_last_lines(source)
+            candidates.take(file, source.offset)
+        else:
+            candidates.take(file)
         self.keeping.take(source, file.path, now, live=file.live)
         found.appeared = found.appeared or (file.live and not first)
         found.rotated = found.rotated or not (file.live or first)
@@ -260,3 +324,11 @@ class Settling:
     def _begin_at_last_lines(self, source: Source) -> None:
         if self._lines is not None and not isinstance(source, PackedSource):
             source.start_at(find_last_lines(source.read_at, source.size(), self._lines))
+
+
+def _is_unchanged(source: Source) -> bool:
+    """Whether nothing shows that it was cut: an error does not, and is met again."""
+    try:
+        return source.is_unchanged()
+    except OSError:
+        return True
