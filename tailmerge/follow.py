@@ -70,8 +70,8 @@ class SeriesTail:
         self._named = named
         self._look: Look | None = None
         self._met = series.is_known
-        self._failed = False
-        """A read failed: it is tried again, without news."""
+        self._failing: set[Source] = set()
+        """Files of which a read failed: they are tried again, without news."""
         self._refused = False
         """What was there last is not made of lines of bytes."""
         self._twin: str | None = None
@@ -107,7 +107,7 @@ class SeriesTail:
     async def _wait(self) -> None:
         assert self._look
         again = self._look.again
-        if (self._look.error or self._look.unreadable or self._failed) and again is None:
+        if (self._look.error or self._look.unreadable or self._failing) and again is None:
             again = RECHECK_SECONDS
         if self._around.sorted and not self._paused:
             self._paused = True
@@ -152,7 +152,8 @@ class SeriesTail:
                 report.input_gone(name)
         else:
             self._met = True
-            if self._refused or not report.input_works(name):
+            self._failing.intersection_update(source for source, _ in look.reads)
+            if self._refused or self._failing or not report.input_works(name):
                 if look.rotated:
                     report.input_rotated(name, look.held)
                 elif look.appeared:
@@ -199,11 +200,13 @@ class SeriesTail:
                 return True
             except OSError as error:
                 around.report.input_unreadable(self.series.path, error)
-                self._failed = True
+                self._failing.add(source)
                 return True
-            if self._failed or self._refused:
-                self._failed = self._refused = False
-                around.report.input_works(self.series.path)
+            if source in self._failing or self._refused:
+                self._failing.discard(source)
+                self._refused = False
+                if not self._failing:
+                    around.report.input_works(self.series.path)
             around.note(progress)
             if progress.hole:
                 around.report.hole_skipped(self.series.path, progress.hole)

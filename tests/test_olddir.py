@@ -16,7 +16,7 @@ from rotating import RotatedLog
 
 from tailmerge import run_fully_async
 from tailmerge.report import Report
-from tailmerge.status import describe
+from tailmerge.status import describe, read_status
 from tailmerge.system import System
 
 INPUTS = {
@@ -238,6 +238,8 @@ def test_the_status_has_a_row_for_what_is_in_another_folder(log: RotatedLog) -> 
     merge(*inputs)
     with open("old/app.log.1", "ab") as file:
         file.write(b"late\n")
-    rows = [line.split() for line in describe("merged.state", None, System()).splitlines()]
+    rows = [
+        line.split() for line in describe(read_status("merged.state", None, System())).splitlines()
+    ]
     row = next(row for row in rows if row[0].endswith("old/app.log.1"))
     assert row[1:] == ["30", "35", "5"]
