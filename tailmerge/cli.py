@@ -159,20 +159,21 @@ def _listen(stop: asyncio.Event, ask: Callable[[], None]) -> list[signal.Signals
     loop = asyncio.get_running_loop()
     received: list[signal.Signals] = []
 
-    def receive(which: signal.Signals) -> None:
-        received.append(which)
-        stop.set()
+    def receive(which: int, _: object) -> None:
+        received.append(signal.Signals(which))
         for each in STOPS:
             if signal.getsignal(each) is not signal.SIG_IGN:
-                loop.remove_signal_handler(each)
                 signal.signal(each, signal.SIG_DFL)
+        loop.call_soon_threadsafe(stop.set)
 
+    # Not the loop's own handlers: they need room in the pipe that wakes the loop, and when
+    # thousands of inputs have filled it the signal would be lost.
     for each in STOPS:
         if signal.getsignal(each) is not signal.SIG_IGN:
-            loop.add_signal_handler(each, receive, each)
+            signal.signal(each, receive)
     for each in ASKS:
         if signal.getsignal(each) is not signal.SIG_IGN:
-            loop.add_signal_handler(each, ask)
+            signal.signal(each, lambda *_: loop.call_soon_threadsafe(ask))
     return received
 
 

@@ -15,7 +15,6 @@ from tailmerge.match import Seen
 from tailmerge.packed import open_any
 from tailmerge.position import Position
 from tailmerge.registry import Registry
-from tailmerge.rotation import rotated_forms
 from tailmerge.source import Source
 from tailmerge.system import System
 
@@ -75,9 +74,8 @@ class Inheritance:
         `tailmerge 'old/*'` makes an input of each rotated file, and their names go on
         changing: its content has its position, unless the file that it was read from stands.
         """
-        ours = self._keeping.name
-        for keeping in (*self._registry.absent.values(), *self._registry.present):
-            if keeping is self._keeping or not _are_related(ours, keeping.name, file.apart):
+        for keeping in self._registry.find_related(self._keeping.name, apart=file.apart):
+            if keeping is self._keeping:
                 continue
             for generation in list(keeping):
                 position = generation.position
@@ -115,16 +113,3 @@ class Inheritance:
         if held and held.written and generation.source:  # it was read ahead
             generation.source.start_at(held.offset)
             generation.source.written = held.written
-
-
-def _are_related(name: str, other: str, apart: bool) -> bool:
-    """Whether two names could be of one log; `apart`: by its rotated forms in any folder."""
-    ours, theirs = _logs(name), _logs(other)
-    same = os.path.basename(name) == os.path.basename(other)
-    return apart if same else not ours.isdisjoint(theirs)
-
-
-def _logs(name: str) -> set[str]:
-    """The last part of a name, and of all that it could have rotated from."""
-    base = os.path.basename(name)
-    return {base, *(form.base for form in rotated_forms(base))}

@@ -8,9 +8,11 @@ thread that owns the files, and tells the journal what becomes known.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from tailmerge.rotation import rotated_forms
 from tailmerge.system import Identity
 
 if TYPE_CHECKING:
@@ -31,6 +33,34 @@ class Registry:
         """The series of this run."""
         self.absent: dict[str, Keeping] = {}
         """What a state tells of and this run leaves out, by the input's absolute name."""
+
+        self._by_log: dict[str, dict[str, list[tuple[int, Keeping]]]] = {}
+        """By the last part of each name that one could have rotated from, then by its own;
+        each with its place in the order."""
+        self._indexed = (-1, -1)
+        """How many series were present and absent when that was made."""
+
+    def find_related(self, name: str, *, apart: bool) -> list[Keeping]:
+        """The series, absent ones first, that could be of one log with this name.
+
+        `apart`: by its rotated forms in any folder, so that the last parts are the same.
+        There may be ten thousand, each of which asks.
+        """
+        counts = (len(self.present), len(self.absent))
+        if self._indexed != counts:
+            self._indexed, self._by_log = counts, {}
+            for place, keeping in enumerate((*self.absent.values(), *self.present)):
+                base, logs = _logs(keeping.name)
+                for log in logs:
+                    groups = self._by_log.setdefault(log, {})
+                    groups.setdefault(base, []).append((place, keeping))
+        base, logs = _logs(name)
+        found: dict[int, Keeping] = {}
+        for log in logs:
+            for other, members in self._by_log.get(log, {}).items():
+                if apart or other != base:
+                    found.update(members)
+        return [found[place] for place in sorted(found)]
 
     def claim(self, file: Identity, keeping: Keeping, generation: Generation) -> None:
         self._owners[file] = (keeping, generation)
@@ -55,3 +85,9 @@ class Registry:
         if holder is None or holder.identity != file:
             return None
         return owner
+
+
+def _logs(name: str) -> tuple[str, set[str]]:
+    """The last part of a name, and that with all that it could have rotated from."""
+    base = os.path.basename(name)
+    return base, {base, *(form.base for form in rotated_forms(base))}

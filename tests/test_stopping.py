@@ -408,3 +408,25 @@ def test_a_stop_does_not_wait_for_a_terminal_that_is_held(place: Place):
         assert os.read(ours, 10)  # less than it wants to write: it is held from now on
         code = ends_at_once(live, signal.SIGTERM)
     assert code in (0, 3), live.err
+
+
+FULL = """
+import asyncio, os, signal
+from tailmerge.cli import _listen
+
+async def main():
+    stop = asyncio.Event()
+    _listen(stop, lambda: None)
+    for _ in range(5000):
+        asyncio.get_running_loop().call_soon_threadsafe(int)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.wait_for(stop.wait(), 5)
+
+asyncio.run(main())
+"""
+
+
+def test_a_signal_that_comes_while_many_threads_wake_the_loop_is_not_lost() -> None:
+    """Old symptom: the pipe that wakes the loop was full, and the run went on for ever."""
+    done = subprocess.run([sys.executable, "-c", FULL], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
