@@ -66,6 +66,7 @@ Where things are, from the top; each module imports only from below its own line
     packed     compressed files, decompressed
     source     one open file: what it is, and how it is read
     encoding   the encoding that a file's first bytes name; pure
+    history    what was read of a file, in samples
     position   up to where a file was forwarded, and how to know it again
     shape      what is written of a line: filter, label, JSON; pure
     label      which input a line comes from, by a template; pure

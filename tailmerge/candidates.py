@@ -98,18 +98,18 @@ class Candidates:
         """The oldest file that holds the beginning of what `cut` was.
 
         Lines that came between the copying and the cutting were forwarded and are not in
-        the copy; its head is then all that tells it.
+        the copy (history.py).
 
         Raises:
             Unclear: one of them could not be read.
         """
         for file in files:
             source = self.open(file)
-            length = min(file.size, len(cut.head))
-            if not source or file.live or not length or file.size >= cut.offset:
+            if not source or file.live:
                 continue
             try:
-                if source.read_at(length, 0) == cut.head[:length]:
+                size = source.size()
+                if 0 < size < cut.offset and cut.history.begins_with(source.read_at, size):
                     return file
             except OSError as error:
                 raise Unclear(file, error) from error

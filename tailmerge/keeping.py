@@ -126,7 +126,9 @@ class Keeping:
         position = generation.position
         if position is None:
             return
-        if position.packed or (not file.live and file.size == generation.size == position.offset):
+        plain = not isinstance(candidates.open(file), PackedSource)  # else sizes say nothing
+        same = plain and file.size == generation.size == position.offset
+        if position.packed or (same and not file.live):
             generation.position = replace(position, identity=file.identity)
             self._registry.claim(file.identity, self, generation)
             if file.live:

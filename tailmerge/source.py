@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tailmerge.encoding import find_encoding
+from tailmerge.history import START, History
 from tailmerge.lines import BLOCK, Cut, cut_lines
 from tailmerge.position import (
     HEAD,
@@ -86,6 +87,7 @@ class Source:
         "fd",
         "fragment",
         "head",
+        "history",
         "hole",
         "identity",
         "lines",
@@ -135,13 +137,14 @@ class Source:
         self.cut = False
         """A read found it rewritten; whoever looks next decides where to go on."""
         self.cut_from = cut_from
-        self.marker = b""
-        self.head = b""
+        self.marker = self.head = start = b""
         if offset:
             length = min(MARKER, offset)
             self.marker = self.read_at(length, offset - length)
-            self.head = self.read_at(HEAD, 0)
+            start = self.read_at(START, 0)
+            self.head = start[:HEAD]
             self.encoding = find_encoding(self.head)
+        self.history = History(start[:offset], self.marker, offset)
         self.fragment = b""
         """The bytes behind `offset` when the end was last reached, up to a block of them."""
         self.scanned = offset
@@ -261,6 +264,7 @@ class Source:
             self._learn_head(buffer, chunk)
         if self.lines is not None:
             self.lines += buffer.count(b"\n", chunk.begin, chunk.cut)
+        self.history.learn(buffer, chunk.begin, chunk.cut, self.offset)
         self.offset += chunk.cut - chunk.begin
         self.scanned = self.offset
         if not chunk.at_end:

@@ -64,7 +64,7 @@ def play(seed: str, size: int, runs: int) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 200, 2048])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, 1, 105])
 def test_twenty_runs_by_cron(seed: int, size: int) -> None:
     play(f"{seed} {size}", size, 20)
 

@@ -1230,3 +1230,72 @@ def test_late_lines_in_a_file_that_was_compressed_and_deleted(wait: float) -> No
         return follow(nothing, once=True, entries=entries)
 
     assert again().merged == b""
+
+
+def test_a_compressed_file_that_is_as_large_as_the_file_was() -> None:
+    """The size of what it was is no size of the compressed file: what is new in it was lost."""
+    first = b"".join(b"first %d\n" % number for number in range(40))
+    append("a.log", first)
+    run = follow(nothing, once=True)
+    entries = list(run.series[0].keeping.entries())
+    os.rename("m.log", "before.log")
+    append("a.log", b"second\n")
+    whole = Path("a.log").read_bytes()
+    for padding in range(len(first)):
+        with open("a.log.1.gz", "wb") as raw, gzip.GzipFile("x" * padding, "wb", 9, raw) as packed:
+            packed.write(whole)
+        if os.stat("a.log.1.gz").st_size == len(first):
+            break
+    os.unlink("a.log")
+    append("a.log", b"third\n")
+    assert os.stat("a.log.1.gz").st_size == len(first)
+    assert follow(nothing, once=True, entries=entries).merged == b"second\nthird\n"
+
+
+# lines between copytruncate's copy and its cut
+
+
+BANNER = b"".join(b"# banner %04d, which all generations begin with\n" % n for n in range(48))
+"""More than 2 KiB."""
+
+
+@pytest.mark.parametrize("gap", [1, 40, 600])
+@pytest.mark.parametrize("body", [1, 10, 3000])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_copy_that_lacks_the_last_lines_is_not_read_again(
+    gap: int, body: int, packed: bool
+) -> None:
+    append("a.log", BANNER + b"".join(b"line %d\n" % number for number in range(body)))
+    late = b"".join(b"late %d\n" % number for number in range(gap))
+
+    async def story(run: Run) -> None:
+        copy()
+        append("a.log", late)
+        await run.seconds(1)
+        before = run.merged
+        os.truncate("a.log", 0)
+        if packed:
+            compress("a.log.1")
+        append("a.log", BANNER + b"new\n")
+        await run.seconds(30)
+        assert run.merged == before + BANNER + b"new\n"
+
+    follow(story)
+
+
+@pytest.mark.parametrize("body", [1, 10, 3000])
+def test_a_generation_that_begins_alike_is_not_taken_for_the_copy(body: int) -> None:
+    """The copy is gone (rotate 0); what comes up beside the cut file is another generation."""
+    append("a.log", BANNER + b"".join(b"line %d\n" % number for number in range(body + 300)))
+    other = BANNER + b"".join(b"other %d\n" % number for number in range(body))
+
+    async def story(run: Run) -> None:
+        await run.seconds(1)
+        before = run.merged
+        os.truncate("a.log", 0)
+        append("a.log.1", other)
+        append("a.log", BANNER + b"new\n")
+        await run.seconds(30)
+        assert run.merged == before + other + BANNER + b"new\n"
+
+    follow(story)
