@@ -6,6 +6,7 @@ other lines are what it says. The blocks of one `## ` section share a folder, in
 
 from __future__ import annotations
 
+import configparser
 import errno
 import inspect
 import os
@@ -33,6 +34,7 @@ README = ROOT / "README.md"
 GUIDE = ROOT / "docs" / "guide.md"
 REFERENCE = ROOT / "docs" / "reference.md"
 DESIGN = ROOT / "docs" / "design.md"
+RECIPES = ROOT / "docs" / "recipes.md"
 LIBRARY = ROOT / "docs" / "library.md"
 MAN_PAGE = ROOT / "docs" / "tailmerge.1"
 
@@ -94,6 +96,12 @@ def run(words: list[str], folder: Path, **more: str) -> str:
     shim = tools / "tailmerge"
     shim.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m tailmerge "$@"\n')
     shim.chmod(0o755)
+    (tools / "ssh").write_text(SSH)
+    (tools / "ssh").chmod(0o755)
+    for host in ("web1", "web2"):
+        if not (tools / host).exists():
+            (tools / host).mkdir()
+            (tools / host / "app.log").write_text(f"{host}: GET /\n")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("TAILMERGE_", "PYTHON"))}
     done = subprocess.run(
         words,
@@ -109,11 +117,18 @@ def run(words: list[str], folder: Path, **more: str) -> str:
     return done.stdout
 
 
-CONSOLE = [*find_sections(README, "console"), *find_sections(GUIDE, "console")]
+CONSOLE = [s for page in (README, GUIDE, RECIPES) for s in find_sections(page, "console")]
+
+SSH = """#!/bin/sh
+cd "${0%/*}/$1" && shift && exec sh -c "$*"
+"""
+"""Stands in for ssh: a host is a folder beside it, in which the command is run."""
 
 
 @pytest.mark.parametrize("section", CONSOLE, ids=str)
 def test_an_example_does_what_the_page_says(section: Section, tmp_path: Path) -> None:
+    if "logrotate -f" in "".join(section.blocks) and not find_system_program("logrotate"):
+        pytest.skip("no logrotate here")
     for block in section.blocks:
         assert run(["bash", "-c", write_script(block)], tmp_path) == block
 
@@ -127,9 +142,51 @@ def test_a_program_of_the_library_page_runs(section: Section, tmp_path: Path) ->
         assert (tmp_path / "merged.log").read_text().count("\n") >= 2
 
 
+def find_system_program(name: str) -> str | None:
+    return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+
+
+def test_the_program_of_the_recipes_runs(tmp_path: Path) -> None:
+    [section] = find_sections(RECIPES, "python")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "a.log").write_text("a line of a.log\n")
+    for block in section.blocks:
+        said = run([sys.executable, "-W", "error", "-c", block], tmp_path)
+        assert said in ("", "c.log: appeared, followed from its first line\n")
+        lines = (tmp_path / "out" / "merged.log").read_text().splitlines()
+        assert sorted(lines) == ["a line of a.log", "our own log, too"]
+
+
+def find_unit() -> str:
+    [section] = find_sections(RECIPES, "ini")
+    [unit] = section.blocks
+    return unit
+
+
+def test_the_unit_of_the_recipes_names_options_that_there_are() -> None:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser.read_string(find_unit())
+    words = shlex.split(parser["Service"]["ExecStart"])
+    known = {word for option in options() for word in option.opts}
+    assert {word for word in words if word.startswith("-")} <= known
+    assert parser["Install"]["WantedBy"] == "multi-user.target"
+
+
+@pytest.mark.skipif(not find_system_program("systemd-analyze"), reason="no systemd here")
+def test_systemd_takes_the_unit_of_the_recipes(tmp_path: Path) -> None:
+    unit = tmp_path / "tailmerge.service"
+    unit.write_text(find_unit().replace("/usr/local/bin/tailmerge", "/bin/cat"))
+    words = ["systemd-analyze", "verify", "--man=no", str(unit)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+    ours = [line for line in done.stderr.splitlines() if "tailmerge.service" in line]
+    assert ours == []
+
+
 def test_the_readme_has_three_examples_and_each_page_its_own() -> None:
     assert len([s for s in CONSOLE if s.page == README for _ in s.blocks]) == 3
     assert len([s for s in CONSOLE if s.page == GUIDE]) >= 10
+    assert len([s for s in CONSOLE if s.page == RECIPES]) >= 8
 
 
 def test_the_set_up_commands_are_one_line_each() -> None:
