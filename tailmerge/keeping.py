@@ -64,12 +64,18 @@ class Keeping:
     def entries(self) -> Iterator[Entry]:
         """What a later run is told; what was not seen for so long is forgotten."""
         now = time.time()
-        for generation in self:
+        for generation in list(self):
             position = self.remembered(generation)
             if generation.path or generation.source:
                 generation.seen = now
-            if position and now - generation.seen < FORGET_SECONDS:
+            if position is None:
+                continue
+            folder = os.path.dirname(position.path) or "."
+            if now - generation.seen < FORGET_SECONDS or not self._system.is_folder(folder):
                 yield Entry(self.name, position, generation.size, generation.seen)
+            elif generation in self.rotated:  # a run may live for years
+                self.rotated.remove(generation)
+                self._registry.forget(position.identity, generation)
 
     def remembered(self, generation: Generation) -> Position | None:
         """A generation's position, with the absolute path that it has now."""

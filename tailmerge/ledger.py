@@ -261,4 +261,5 @@ class Ledger:
         """Not seen for so long, though its folder is there."""
         if time.time() - entry.seen < FORGET_SECONDS:
             return False
-        return self._system.is_folder(os.path.dirname(entry.series))
+        folders = {os.path.dirname(entry.series), os.path.dirname(entry.position.path)}
+        return all(map(self._system.is_folder, folders))

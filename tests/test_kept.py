@@ -5,13 +5,17 @@ from __future__ import annotations
 import gzip
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from helpers import append
 from test_series import Run, copy, follow, nothing
 
-from tailmerge.keeping import CUTS_REMEMBERED
+from tailmerge.folders import Folders
+from tailmerge.keeping import CUTS_REMEMBERED, Keeping
 from tailmerge.position import EMPTY, Position, position_of
+from tailmerge.registry import Registry
 from tailmerge.state import Entry
 from tailmerge.system import System, identity
 
@@ -165,3 +169,18 @@ def test_a_file_with_the_number_of_another_inputs_empty_one_is_not_taken_for_it(
     assert run.merged == b"1\n2\n"
     assert [entry.position.number for entry in a.keeping.entries()] == [7]
     assert 7 not in [entry.position.number for entry in b.keeping.entries()]
+
+
+@pytest.mark.parametrize(("folder", "kept"), [("", 0), ("away/", 1)])
+def test_a_run_that_lives_long_forgets_what_is_gone_for_30_days(folder: str, kept: int) -> None:
+    """But not what may be on a disk that is away."""
+    append("a.log", b"1\n")
+    with open("a.log", "rb") as file:
+        position = position_of(System(), file.fileno(), f"{Path.cwd()}/{folder}a.log.7", 2)
+    position = replace(position, head="of another content")
+    long_ago = time.time() - 31 * 24 * 3600
+    system, registry = System(), Registry()
+    keeping = Keeping("a.log", "a.log", system, registry, Folders(system))
+    keeping.restore([Entry("a.log", position, 2, long_ago)])
+    assert len(list(keeping.entries())) == kept
+    assert len(keeping.rotated) == kept
