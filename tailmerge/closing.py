@@ -47,6 +47,13 @@ class OpenRecords:
         waits = [o.since + self.window - now for o in self._open.values() if not o.closed]
         return max(0.0, min(waits)) if waits else None
 
+    def find_wait_of(self, source: Source, now: float) -> float | None:
+        """Seconds until this one is due; None: its record is not open."""
+        known = self._open.get(source)
+        if self.window is None or known is None or known.closed:
+            return None
+        return max(0.0, known.since + self.window - now)
+
     def take_due(self, now: float) -> list[tuple[Source, int]]:
         """The files whose record is to be closed, and up to which offset."""
         window = self.window or 0.0

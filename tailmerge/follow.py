@@ -179,10 +179,30 @@ class SeriesTail:
             for source, size in look.reads:
                 until = size if self._around.once else None
                 last = isinstance(source, PackedSource)  # it will not grow
-                if not await self._forward(source, until, last=last):
+                done = await self._forward(source, until, last=last)
+                if done and source is not look.reads[-1][0]:
+                    done = await self._close_older(source, until)
+                if not done:
                     await self._look_again()
                     break
             done = look is self._look
+
+    async def _close_older(self, source: Source, until: int | None) -> bool:
+        """The last record of an older file comes before what the next file holds.
+
+        It is waited for like any other; False where the file was rewritten.
+        """
+        now, around = asyncio.get_running_loop().time, self._around
+        while (wait := self._open.find_wait_of(source, now())) is not None:
+            if around.ending.stopped:
+                return True
+            modified = await around.output.call(source.modified)
+            if wait == 0 or (modified and time.time() - modified >= (around.window or 0)):
+                return await self._forward(source, until, close=True)
+            await asyncio.sleep(min(wait, HOLD_SECONDS))
+            if not await self._forward(source, until):
+                return False
+        return True
 
     async def _forward(
         self, source: Source, until: int | None, *, last: bool = False, close: bool = False
@@ -253,7 +273,8 @@ class SeriesTail:
             return
         for source, size in self._look.reads:
             modified = await self._around.output.call(source.modified)
-            if modified is not None and time.time() - modified >= window:
+            # One of the future is one by a wrong clock: it may stay so for long.
+            if modified is not None and not -window <= time.time() - modified < window:
                 await self._forward(source, size, close=True)
 
     async def _leave_out(self) -> None:
@@ -265,6 +286,9 @@ class SeriesTail:
             return
         if self._around.window is not None and self._look:
             for source, _ in self._look.reads:
-                await self._forward_once(source, None, False, True)
+                try:
+                    await self._forward_once(source, None, False, True)
+                except (Rewritten, Refused, OSError):
+                    continue  # cut or gone at this moment: said as left out
         if await self._around.output.call(self.series.keeping.has_unfinished):
             self._around.report.line_left_out(self.series.path)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
 
+from tailmerge.closing import OpenRecords
 from tailmerge.ending import Ending
 from tailmerge.feed import Feed, Progress
 from tailmerge.lane import Lane, LaneStopped
@@ -117,12 +118,16 @@ class HandleTail:
     """Who is told of what cannot be read; None: it is raised."""
     note: Callable[[Progress], None] = field(default=lambda progress: None)
     once: bool = False
+    window: float | None = None
+    """How long a record waits for its next line, seconds; None: there are only lines."""
     outputs: Callable[[], Iterable[Identity]] = field(default=tuple)
     """The files that are the output: a handle of one is not read."""
     feed: Feed = field(init=False)
+    _ends: OpenRecords = field(init=False)
 
     def __post_init__(self) -> None:
         self.feed = Feed(self.duplicate.name)
+        self._ends = OpenRecords(self.window)
 
     async def run(self) -> None:
         duplicate = self.duplicate
@@ -177,11 +182,24 @@ class HandleTail:
                     paused = True
                     await self.reader.pause(self.feed)
                 await self.ending.wait(self.interval)
+        if self.window is not None:
+            await self._close_record(source, until)
 
-    async def _forward(self, source: Source, until: int | None, last: bool) -> bool:
+    async def _close_record(self, source: Source, until: int | None) -> None:
+        """A signal ended the run, and nobody can ask for these lines again."""
+        try:
+            await self._forward(source, until, last=False, close=True)
+        except OSError as error:
+            self._tell(error)
+
+    async def _forward(
+        self, source: Source, until: int | None, last: bool, close: bool = False
+    ) -> bool:
+        now = asyncio.get_running_loop().time()
+        close = close or self._ends.find_wait(now) == 0
         try:
             progress = await self.reader.forward(
-                source, until, last=last, again=False, feed=self.feed
+                source, until, last=last, again=False, close=close, feed=self.feed
             )
         except Rewritten:
             await self.lane.call(_start_over, source)
@@ -189,6 +207,7 @@ class HandleTail:
                 self.report.input_rewritten(self.duplicate.name)
             return True
         self.note(progress)
+        self._ends.note(source, progress, now, closed=close)
         if self.report and progress.hole:
             self.report.hole_skipped(self.duplicate.name, progress.hole)
         if self.report and progress.torn:

@@ -24,6 +24,11 @@ def cut_lines(buffer: bytes | bytearray, begin: int, end: int) -> int:
     return buffer.rfind(b"\n", begin, end) + 1 or begin
 
 
+def end_line(data: bytes) -> bytes:
+    """With a newline at its end, be it added: open records end with one, lines do not."""
+    return data if data.endswith(b"\n") else data + b"\n"
+
+
 class NoNewData(Exception):
     """There is no whole new line in the file yet."""
 

@@ -79,6 +79,8 @@ async def run_fully_async(
         ReaderGone: nobody reads the output any more.
     """
     system = system or System()
+    if format not in ("text", "json"):
+        raise ValueError(f"there is no format {format!r}: text or json")
     binary = [h for h in handles if not isinstance(h, str | os.PathLike)]
     duplicates = await duplicate_all(binary, system)
     voice = None

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from tailmerge.batch import Span, lines_batch
 from tailmerge.feed import HOP, Asked, Feed, Progress
+from tailmerge.lines import end_line
 from tailmerge.order import ROOM, Block, Key, Order, Queue, Taken, fill_keys, raise_keys
 from tailmerge.position import MARKER
 from tailmerge.reading import Reading
@@ -151,7 +152,7 @@ class Ordered(Route):
         if asked.again:
             source.read_ahead()
         if source.orphan:
-            orphan, source.orphan = source.orphan + b"\n", b""
+            orphan, source.orphan = end_line(source.orphan), b""
             clock = entered.clocks.of(source.number, source.modified)
             self._add(entered, orphan, 0, len(orphan), _Origin(clock))
         while source.offset - begin < HOP and not at_end:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tailmerge.lines import BLOCK
+from tailmerge.lines import BLOCK, cut_lines, end_line
 from tailmerge.records import Records
-from tailmerge.source import Source, Torn
+from tailmerge.source import Chunk, Source, Torn
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,50 +51,65 @@ class Reading:
             Refused: the file is not made of lines of bytes.
         """
         before, start = source.marker, source.offset
-        cut = None if close or last else self._cut
-        chunk = source.read(self._buffer, until, cut)
+        chunk = source.read(self._buffer, until, self._cut)
         if source.offset != start:  # behind a hole
             before, start = source.marker, source.offset
+        if self._records and chunk.at_end and (close or last):
+            chunk = self._close(source, chunk, last)
         if chunk.cut > chunk.begin:
             data = bytes(memoryview(self._buffer)[chunk.begin : chunk.cut])
             source.advance(self._buffer, chunk)
-            return Piece(data, start, source.offset, before, chunk.at_end and not last)
+            end = source.offset
+            data = end_line(data)
+            rest = last and source.rest > end
+            return Piece(data, start, end, before, chunk.at_end and not rest)
         if not chunk.at_end:
-            end, at_end = self._find_long_end(source, until, close or last)
-            if end is None:
-                if at_end and last:
-                    return self._read_rest(source, before)
-                return Piece(b"", start, start, before, at_end)
-            return self._read_line(source, end, before, at_end=False)
+            long_end, at_end = self._find_long_end(source, until, close, last)
+            if long_end is not None:
+                return self._read_line(source, long_end, before, at_end=at_end)
+            return Piece(b"", start, start, before, at_end)
         if last:
             return self._read_rest(source, before)
         return Piece(b"", start, start, before, True)
 
+    def _close(self, source: Source, chunk: Chunk, last: bool) -> Chunk:
+        """The same bytes with all records closed; with `last` the unfinished line belongs to
+        the last one."""
+        cut = chunk.end if last else cut_lines(self._buffer, chunk.cut, chunk.end)
+        source.fragment = bytes(memoryview(self._buffer)[cut : chunk.end])
+        return Chunk(chunk.begin, cut, chunk.end, True)
+
     def _find_long_end(
-        self, source: Source, until: int | None, close: bool
+        self, source: Source, until: int | None, close: bool, last: bool
     ) -> tuple[int | None, bool]:
         """Where the line or record ends that is longer than the buffer, and whether the
         file does."""
         if not self._records:
-            return source.find_long_end(self._buffer, until)
-        seen = source.offset
-        looked = 0  # up to here no line begins a record, but for the very first one
+            end, at_end = source.find_long_end(self._buffer, until)
+            ends = end is None and at_end and last and source.rest > source.offset
+            return (source.rest if ends else end), at_end
+        lines = bytearray()
+        at = whole = source.offset  # of the lines, and behind the last one that was looked at
         at_end = False
-        tail = b""
         while not at_end:
-            room = BLOCK if until is None else min(BLOCK, until - seen)
-            block = source.read_at(room, seen) if room > 0 else b""
-            seen += len(block)
+            seen = at + len(lines)
+            room = BLOCK if until is None else max(0, min(BLOCK, until - seen))
+            block = source.read_at(room, seen) if room else b""
             at_end = len(block) < BLOCK
-            tail += block
-            whole = tail.rfind(b"\n") + 1
-            skip = 0 if looked else tail.find(b"\n") + 1
-            found = self._records.find_first(tail[skip:whole])
+            lines += block
+            if b"\n" not in block:
+                continue
+            end = lines.rfind(b"\n") + 1
+            skip = lines.find(b"\n") + 1 if whole == source.offset else 0  # it begins this one
+            found = self._records.find_first(bytes(memoryview(lines)[skip:end]))
             if found is not None:
-                return source.offset + looked + skip + found, False
-            looked, tail = looked + whole, tail[whole:]
-        source.scanned = seen
-        return (source.offset + looked, False) if close and looked else (None, True)
+                return at + skip + found, False
+            whole = at = at + end
+            del lines[:end]
+        source.scanned = at + len(lines)
+        if last and source.scanned > source.offset:
+            return source.scanned, True
+        return (whole if close and whole > source.offset else None), True
 
     def _read_rest(self, source: Source, before: bytes) -> Piece:
         if source.rest > source.offset:
@@ -108,6 +123,6 @@ class Reading:
         except Torn:
             source.scanned = start  # the next read finds it rewritten
             return Piece(b"", start, start, before, False)
-        data = data if data.endswith(b"\n") else data + b"\n"
+        data = end_line(data)
         source.advance_to(end, data.count(b"\n") if self._records else 1)
         return Piece(data, start, end, before, at_end)

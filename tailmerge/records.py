@@ -27,32 +27,20 @@ class Records:
     def cut(self, buffer: bytes | bytearray, begin: int, end: int) -> int:
         """Where the last closed record of `buffer[begin:end]` ends: `begin` where none does.
 
-        What is behind the last line that begins a record may still go on.
+        What is behind the last line that begins a record may still go on. Where no line
+        begins one, none of them has a record above, and each stands for itself.
         """
-        behind = buffer.rfind(b"\n", begin, end) + 1
+        whole = behind = buffer.rfind(b"\n", begin, end) + 1
         while behind > begin:
             start = buffer.rfind(b"\n", begin, behind - 1) + 1 or begin
-            if start > begin and self.begins(bytes(memoryview(buffer)[start : behind - 1])):
+            if self.begins(bytes(memoryview(buffer)[start : behind - 1])):
                 return start
             behind = start
-        return begin
+        return whole or begin
 
     def find_first(self, lines: bytes) -> int | None:
         """Where the first record begins among whole lines; None: all of them go on."""
         return next((start for start, _ in self._begins.find_lines(lines)), None)
-
-    def find_last_start(self, data: bytes, begin: int = 0) -> int | None:
-        """Where the last record begins in whole lines, looked for back to `begin`.
-
-        None where no line behind `begin` begins one.
-        """
-        end = len(data)
-        while end > begin:
-            start = data.rfind(b"\n", begin, end - 1) + 1 or begin
-            if self._begins.picks(data[start : end - 1]):
-                return start
-            end = start
-        return None
 
     def split(self, data: bytes) -> list[bytes]:
         """The records of whole lines, each with its newlines."""

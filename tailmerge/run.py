@@ -187,6 +187,7 @@ class Run:
                     self.report,
                     note=around.note,
                     once=self.settings.once,
+                    window=around.window,
                     outputs=lambda: self.registry.outputs,
                 )
                 for duplicate in self.duplicates

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from tailmerge.batch import Span, lines_batch
 from tailmerge.feed import HOP, Asked, Feed, Progress
-from tailmerge.lines import BLOCK
+from tailmerge.lines import BLOCK, end_line
 from tailmerge.output import Output
 from tailmerge.position import MARKER
 from tailmerge.reading import Piece, Reading
@@ -80,7 +80,7 @@ class Shaped(Route):
         async with self._in_turn() as output:
             pending = _Pending(source, asked.again, begin, begin)
             if source.orphan:
-                orphan, source.orphan = source.orphan + b"\n", b""
+                orphan, source.orphan = end_line(source.orphan), b""
                 pending.parts.append(self._shape.apply(feed, orphan, 0))
             at_end = False
             try:

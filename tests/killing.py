@@ -87,6 +87,8 @@ class Scene:
     def __init__(self) -> None:
         self.files: dict[str, list[bytes]] = {}
         self.foreign: list[bytes] = []
+        self.records: list[bytes] = []
+        """Lines that must stand together, as they must come out."""
         self.count = 0
         self.stamp: Callable[[int], bytes] = lambda n: b""
         """What the n-th line that is appended begins with."""
@@ -236,7 +238,50 @@ def ordered(scene: Scene) -> dict[str, Any]:
     return {"sort": True}
 
 
-LASTING = ("sort",)
+def add_records(scene: Scene, name: str, count: int, *, as_json: bool = False) -> None:
+    """Records of up to four lines, every third one of which is left out."""
+    offset = os.path.getsize(name) if os.path.exists(name) else 0
+    with open(name, "ab") as file:
+        for n in range(count):
+            number = scene.count + n
+            kind = b"skip" if n % 3 == 0 else b"keep"
+            lines = [b"%s %06d %s" % (name.encode(), number, kind)]
+            lines += [b"  %06d.%d %s" % (number, i, b"x" * (n % 70)) for i in range(n % 4)]
+            shaped = [b"%s: %s\n" % (name.encode(), line) for line in lines]
+            if as_json:
+                places = [offset + sum(len(line) + 1 for line in lines[:i]) for i in range(4)]
+                rows = zip(places, lines, strict=False)
+                objects = [{"source": name, "offset": at, "line": ln.decode()} for at, ln in rows]
+                shaped = [json.dumps(each).encode() + b"\n" for each in objects]
+            offset += file.write(b"".join(line + b"\n" for line in lines))
+            if kind == b"keep":
+                scene.files.setdefault(name, []).extend(shaped)
+                scene.records.append(b"".join(shaped))
+    scene.count += count
+
+
+SHAPE = {"record_start": r"^\S", "window": 0, "exclude": ("skip",)}
+
+
+def shaped(scene: Scene) -> dict[str, Any]:
+    """Records with a label, some left out; the last run begins in the middle."""
+    how = SHAPE | {"label": "{name}: "}
+    for name in "ab":
+        add_records(scene, name, 60)
+    run(**how)
+    add_records(scene, "a", 5000)
+    add_records(scene, "b", 300)
+    return how
+
+
+def as_json(scene: Scene) -> dict[str, Any]:
+    how = SHAPE | {"format": "json"}
+    for name in "ab":
+        add_records(scene, name, 1500, as_json=True)
+    return how
+
+
+LASTING = ("sort", "record_start", "window", "exclude", "label", "format")
 """Options that the run after the kill has, too."""
 
 
@@ -281,6 +326,8 @@ SCENARIOS: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "synced": synced,
     "streamed": streamed,
     "ordered": ordered,
+    "shaped": shaped,
+    "as_json": as_json,
 }
 
 
@@ -428,6 +475,9 @@ def differences(scene: Scene, torn_allowed: bool) -> list[str]:
         places = [place[line] for line in wanted if line in place]
         if places != sorted(places) and not STREAM:
             problems.append(f"{name}: out of order")
+    split = [record for record in scene.records if record not in got]
+    if split and not torn_allowed:  # what others appended may stand inside of one
+        problems.append(f"{len(split)} records split, first {split[0][:40]!r}")
     for line in scene.foreign:
         if line not in got:
             problems.append("a foreign line is gone")

@@ -42,6 +42,8 @@ def kill_everywhere(scenario: str, after: str) -> dict[str, Any]:
         "long_line",
         "synced",
         "ordered",
+        "shaped",
+        "as_json",
     ],
 )
 def test_a_kill_at_any_operation_costs_and_doubles_nothing(scenario: str) -> None:
@@ -54,7 +56,7 @@ def test_a_kill_costs_nothing_on_its_way_to_standard_output() -> None:
 
 
 @pytest.mark.parametrize("foreign", ["foreign", "torn-foreign"])
-@pytest.mark.parametrize("scenario", ["resumed", "rotated", "long_line", "ordered"])
+@pytest.mark.parametrize("scenario", ["resumed", "rotated", "long_line", "ordered", "shaped"])
 def test_what_others_append_after_a_kill_costs_nothing_and_stays(
     scenario: str, foreign: str
 ) -> None:

@@ -179,6 +179,5 @@ def test_records_are_all_lines_each_begun_by_one_that_matches(lines: list[bytes]
     assert len(begun) == sum(ln.startswith(b"A") for ln in lines)
     early = records[: len(records) - len(begun)]
     assert all(r.count(b"\n") == 1 and not r.startswith(b"A") for r in early)
-    last = Records("^A").find_last_start(data)
-    assert last == (len(data) - len(begun[-1]) if begun else None)
-    assert Records("^A").find_last_start(data, last or 0) == last
+    cut = Records("^A").cut(b"x\n" + data + b"A part", 2, 2 + len(data) + 3) - 2
+    assert cut == (len(data) - len(begun[-1]) if begun else len(data))
