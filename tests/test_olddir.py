@@ -12,6 +12,7 @@ import random
 from pathlib import Path
 
 import pytest
+from helpers import eventually, run_tailmerge, start_tailmerge
 from rotating import RotatedLog
 
 from tailmerge import run_fully_async
@@ -175,7 +176,8 @@ def test_a_log_of_the_same_name_makes_what_is_beside_it_its_own(log: RotatedLog)
 
 
 def test_inputs_with_one_name_share_an_olddir() -> None:
-    logs = [RotatedLog(Path(name), "app.log", Path("old")) for name in ("a", "b")]
+    for folder in ("a", "b", "old"):
+        Path(folder).mkdir()
     inputs = ("a/app.log", "b/app.log", "old/*")
     Path("a/app.log").write_bytes(b"a 0\n")
     Path("b/app.log").write_bytes(b"b 0\n")
@@ -191,7 +193,6 @@ def test_inputs_with_one_name_share_an_olddir() -> None:
     Path("old/app.log.3").write_bytes(b"nobody's\n")
     assert merge(*inputs) == [b"nobody's"]
     assert merge(*reversed(inputs)) == []
-    del logs
 
 
 LISTS = (
@@ -243,3 +244,24 @@ def test_the_status_has_a_row_for_what_is_in_another_folder(log: RotatedLog) -> 
     ]
     row = next(row for row in rows if row[0].endswith("old/app.log.1"))
     assert row[1:] == ["30", "35", "5"]
+
+
+@pytest.mark.parametrize("keep", [0, 5, 20])
+def test_a_batch_that_a_kill_cut_short_is_found_in_another_folder(
+    log: RotatedLog, keep: int
+) -> None:
+    """No run has seen the file there yet: the folders that are named now are looked through."""
+    merge("log/app.log")
+    before = Path("merged").read_bytes()
+    arguments = ("log/app.log", "old/*", "-o", "merged", "--state", "merged.state", "-q")
+    with start_tailmerge(*arguments) as process:
+        log.append(3)
+        eventually(lambda: Path("merged").read_bytes() == log.written)
+        process.kill()
+        process.wait()
+    os.truncate("merged", len(before) + keep)  # what a kill in the middle of the write leaves
+    log.rotate(copy=False)
+    log.append(1)
+    done = run_tailmerge(*arguments[:-1], "--once")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert Path("merged").read_bytes() == log.written
