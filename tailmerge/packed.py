@@ -145,6 +145,10 @@ class PackedSource(Source):
             self._tail = (self._tail + data[-MARKER:])[-MARKER:]
         return got
 
+    def has_head(self) -> bool:
+        """True: going back to the start means to decompress all of it once more."""
+        return True
+
     def is_read(self) -> bool:
         """Whether all of it was forwarded."""
         return self.offset >= self.size()

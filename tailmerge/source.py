@@ -2,8 +2,8 @@
 
 A source reads at offsets (pread), so the descriptor's own position is never used and a
 caller's handle is never moved. With each read it proves that the bytes before its offset
-are still the ones it forwarded: the marker, re-read in the same call. A file that was
-truncated and has grown past the offset, or was rewritten in place, is seen by that.
+are still the ones it forwarded: the marker, re-read in the same call, and then the head.
+A file that was truncated and has grown past the offset, or was rewritten in place, is seen.
 It belongs to one thread; whoever forwards from it decides when.
 """
 
@@ -218,9 +218,14 @@ class Source:
             got < back + len(known)
             or not buffer.startswith(self.marker)
             or not buffer.startswith(known, back)
+            or not self.has_head()
         ):
             self.cut = True
             raise Rewritten(self.path)
+
+    def has_head(self) -> bool:
+        """Whether it begins as it did: lines of one length may end alike at every offset."""
+        return not self.offset or self.read_at(len(self.head), 0) == self.head
 
     def _known_ahead(self) -> bytes:
         """The bytes behind the offset that were seen already."""
@@ -256,7 +261,8 @@ class Source:
     def is_unchanged(self) -> bool:
         """Whether the file still holds what was read of it last."""
         known = self.marker + self._known_ahead()
-        return self.read_at(len(known), self.offset - len(self.marker)) == known
+        there = self.read_at(len(known), self.offset - len(self.marker))
+        return there == known and self.has_head()
 
     def advance(self, buffer: bytearray, chunk: Chunk) -> None:
         """The lines of this chunk are forwarded: the offset is behind them now."""

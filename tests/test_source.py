@@ -138,6 +138,19 @@ def test_a_file_that_was_truncated_and_has_grown_to_the_very_offset_is_rewritten
         log.read()
 
 
+@pytest.mark.parametrize("count", [1, 500])
+def test_a_file_that_grew_to_the_very_offset_with_a_line_that_ends_alike_is_rewritten(
+    log: Log, count: int
+) -> None:
+    """Lines of one length, a time in front: the bytes before the offset were the same ones."""
+    log.append(b"".join(b"10:00:%04d %s\n" % (n, b"x" * 70) for n in range(count)))
+    assert log.read()
+    log.rewrite(b"".join(b"11:00:%04d %s\n" % (n, b"x" * 70) for n in range(count + 1)))
+    assert not log.source.is_unchanged()
+    with pytest.raises(Rewritten):
+        log.read()
+
+
 def test_an_unfinished_line_that_became_another_one_is_rewritten(log: Log) -> None:
     """Nothing was forwarded yet, but the beginning of the line was seen."""
     log.append(b"unfinished")
@@ -202,18 +215,20 @@ def test_after_a_rewrite_the_file_is_read_from_its_first_byte(log: Log) -> None:
     assert not log.source.cut
 
 
-@pytest.mark.parametrize("where", [0, MARKER - 1, MARKER, 1000])
-def test_a_change_in_the_last_bytes_before_the_offset_is_seen(log: Log, where: int) -> None:
+@pytest.mark.parametrize("where", [0, HEAD - 1, HEAD, 2000 - MARKER, 2001 - MARKER, 2000])
+def test_a_change_in_the_first_and_last_bytes_before_the_offset_is_seen(
+    log: Log, where: int
+) -> None:
     log.append(b"x" * 2000 + b"\n")
     log.read()
     with open(log.path, "r+b") as file:
-        file.seek(2000 - where)
+        file.seek(where)
         file.write(b"y")
-    if where < MARKER:
+    if where < HEAD or where > 2000 - MARKER:
         with pytest.raises(Rewritten):
             log.read()
     else:
-        assert log.read() == b""  # further back nobody looks: the contract's limit
+        assert log.read() == b""  # between them nobody looks: the contract's limit
 
 
 def test_a_closed_source_reads_nothing_from_whoever_got_its_number(log: Log) -> None:
