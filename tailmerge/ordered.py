@@ -17,13 +17,13 @@ from tailmerge.batch import Span, lines_batch
 from tailmerge.feed import HOP, Asked, Feed, Progress
 from tailmerge.lines import end_line
 from tailmerge.order import ROOM, Block, Key, Order, Queue, Taken, fill_keys, raise_keys
-from tailmerge.position import MARKER
+from tailmerge.position import MARKER, Written
 from tailmerge.reading import Reading
 from tailmerge.records import OpenEnd, Records
 from tailmerge.report import Report
 from tailmerge.route import Route, Turn
 from tailmerge.shape import Shape
-from tailmerge.source import Source, Written
+from tailmerge.source import Source
 from tailmerge.stream import Carry
 from tailmerge.timekeeper import Clocks, Timekeeper
 from tailmerge.timestamps import Clock

@@ -56,6 +56,18 @@ class Position:
     its bytes as they are."""
 
 
+@dataclass(slots=True)
+class Written:
+    """Up to where a source that is read ahead is in the output.
+
+    Every descriptor of one content shares it: the file, and the copy that it is read on from.
+    """
+
+    offset: int
+    marker: bytes
+    """The last bytes before `offset`, at most `MARKER` of them."""
+
+
 def digest(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=12).hexdigest()
 

@@ -21,6 +21,7 @@ from tailmerge.position import (
     HEAD,
     MARKER,
     Position,
+    Written,
     digest,
     holds,
     new_number,
@@ -49,18 +50,6 @@ class Refused(Exception):
 
 class Torn(Exception):
     """The file became shorter while a long line was copied out of it."""
-
-
-@dataclass(slots=True)
-class Written:
-    """Up to where a source that is read ahead is in the output.
-
-    Every descriptor of one content shares it: the file, and the copy that it is read on from.
-    """
-
-    offset: int
-    marker: bytes
-    """The last bytes before `offset`, at most `MARKER` of them."""
 
 
 @dataclass(frozen=True, slots=True)

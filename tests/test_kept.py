@@ -184,3 +184,18 @@ def test_a_run_that_lives_long_forgets_what_is_gone_for_30_days(folder: str, kep
     keeping.restore([Entry("a.log", position, 2, long_ago)])
     assert len(list(keeping.entries())) == kept
     assert len(keeping.rotated) == kept
+
+
+def test_a_file_that_had_the_missing_name_only_between_two_sweeps_is_read() -> None:
+    """The name was missing before and after, so that nobody looked beside it."""
+    append("a.log", b"1\n")
+
+    async def story(run: Run) -> None:
+        os.unlink("a.log")
+        await run.seconds(0.5)
+        append("a.log", b"2\n")
+        os.rename("a.log", "a.log.1")
+        await run.seconds(2)
+        assert run.merged == b"1\n2\n"
+
+    follow(story)
