@@ -96,11 +96,14 @@ Where things are, from the top; each module imports only from below its own line
     system     every system call
 """
 
-from tailmerge.follow import tail_async
-from tailmerge.lines import NoNewData, readline
-from tailmerge.merge import run_fully_async
-from tailmerge.report import OutputError, TailmergeError, UsageProblem
-from tailmerge.writer import WriteThread
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tailmerge.follow import tail_async
+    from tailmerge.lines import NoNewData, readline
+    from tailmerge.merge import run_fully_async
+    from tailmerge.report import OutputError, TailmergeError, UsageProblem
+    from tailmerge.writer import WriteThread
 
 __all__ = [
     "NoNewData",
@@ -112,3 +115,29 @@ __all__ = [
     "run_fully_async",
     "tail_async",
 ]
+
+_HOMES = {
+    "NoNewData": "tailmerge.lines",
+    "OutputError": "tailmerge.report",
+    "TailmergeError": "tailmerge.report",
+    "UsageProblem": "tailmerge.report",
+    "WriteThread": "tailmerge.writer",
+    "readline": "tailmerge.lines",
+    "run_fully_async": "tailmerge.merge",
+    "tail_async": "tailmerge.follow",
+}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        """A public name's module is imported when the name is first asked for."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+
+    def __dir__():
+        return sorted({*globals(), *__all__})

@@ -22,7 +22,6 @@ from tailmerge.options import DESCRIPTION, PARAMETERS, Command
 from tailmerge.painter import Painter, find_painter
 from tailmerge.report import ReaderGone, Report, TailmergeError, cannot_print
 from tailmerge.sight import Sight
-from tailmerge.status import describe, describe_for_programs, read_status
 from tailmerge.system import System
 from tailmerge.voice import Voice
 
@@ -102,6 +101,8 @@ def _choose_state(output: str) -> str | None:
 def _show_status(
     state: str, output: str | None, output_format: str, system: System | None = None
 ) -> int:
+    from tailmerge.status import describe, describe_for_programs, read_status
+
     try:
         show = describe_for_programs if output_format == "json" else describe
         text = show(read_status(state, output, system or System()))

@@ -16,7 +16,6 @@ from tailmerge.closing import OpenRecords
 from tailmerge.ending import Ending
 from tailmerge.feed import Feed, Progress
 from tailmerge.lane import Lane, LaneStopped
-from tailmerge.reading import Reading
 from tailmerge.report import Report
 from tailmerge.source import BUFFER, Refused, Rewritten, Source
 from tailmerge.system import Identity, System, identity
@@ -237,6 +236,8 @@ class Relay:
     """Reads whole lines on a lane, for a `write_func` that is not a WriteThread's."""
 
     def __init__(self, lane: Lane, write_func: WriteFunction) -> None:
+        from tailmerge.reading import Reading
+
         self._lane = lane
         self._write = write_func
         self._reading = Reading(BUFFER)

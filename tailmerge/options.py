@@ -6,15 +6,16 @@ Options stand in the order and the groups in which they are shown.
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 from click.types import StringParamType
 
 from tailmerge.words import Pattern, check_format, check_seconds, check_template
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 SUMMARY = "merge growing log files: every line once, whole and in order"
 
@@ -73,6 +74,8 @@ class FileName(StringParamType):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
         return [CompletionItem(incomplete, type="file")]
 
 
@@ -109,6 +112,8 @@ def find_groups(parameters: Iterable[click.Parameter]) -> list[tuple[str, list[O
 
 def _show_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
     if asked and not context.resilient_parsing:
+        import importlib.metadata
+
         click.echo(f"{context.info_name} {importlib.metadata.version('tailmerge')}")
         context.exit()
 

@@ -7,12 +7,8 @@ its bytes as they are tell it again, and it need not be decompressed to be known
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import importlib
 import io
-import lzma
-import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import IO, Any, cast
@@ -28,9 +24,6 @@ MAGIC = (
     (b"\xfd7zXZ\x00", "xz"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
 )
-
-BROKEN = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
-"""What the decompressors raise for a file that is cut short or damaged."""
 
 ZSTD_MODULES = ("compression.zstd", "backports.zstd", "pyzstd")
 """Where a `ZstdFile` may be found: the standard library has it since Python 3.14."""
@@ -70,6 +63,36 @@ class _Raw(io.RawIOBase):
         return self._at
 
 
+# Each decompressor is imported when there is a file for it.
+
+
+def _find_errors() -> tuple[type[Exception], ...]:
+    """What the decompressors raise for a file that is cut short or damaged."""
+    import gzip
+    import lzma
+    import zlib
+
+    return EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile
+
+
+def _open_gzip(raw: Any) -> IO[bytes]:
+    import gzip
+
+    return cast(IO[bytes], gzip.GzipFile(fileobj=raw))
+
+
+def _open_bzip2(raw: Any) -> IO[bytes]:
+    import bz2
+
+    return cast(IO[bytes], bz2.BZ2File(raw))
+
+
+def _open_xz(raw: Any) -> IO[bytes]:
+    import lzma
+
+    return cast(IO[bytes], lzma.LZMAFile(raw))
+
+
 def _open_zstd(raw: IO[bytes]) -> IO[bytes]:
     for name in ZSTD_MODULES:
         try:
@@ -81,9 +104,9 @@ def _open_zstd(raw: IO[bytes]) -> IO[bytes]:
 
 
 OPENERS: dict[str, Callable[[Any], IO[bytes]]] = {
-    "gzip": lambda raw: cast(IO[bytes], gzip.GzipFile(fileobj=raw)),
-    "bzip2": lambda raw: cast(IO[bytes], bz2.BZ2File(raw)),
-    "xz": lambda raw: cast(IO[bytes], lzma.LZMAFile(raw)),  # noqa: SIM115
+    "gzip": _open_gzip,
+    "bzip2": _open_bzip2,
+    "xz": _open_xz,
     "zstd": _open_zstd,
 }
 
@@ -112,7 +135,7 @@ class PackedSource(Source):
                     pass
                 self._length = self._file.tell()
                 self._file.seek(0)
-            except BROKEN as error:
+            except _find_errors() as error:
                 raise NotThereYet(None, f"is not a whole compressed file: {error}") from error
             self._at, self._tail = 0, b""
         return self._length
@@ -135,7 +158,7 @@ class PackedSource(Source):
         while got < len(view):
             try:
                 data = self._file.read(len(view) - got)
-            except BROKEN as error:  # it was whole when it was opened: cut since
+            except _find_errors() as error:  # it was whole when it was opened: cut since
                 raise NotThereYet(None, f"is not a whole compressed file: {error}") from error
             if not data:
                 break

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shlex
 from collections.abc import Callable
 
 NAMED = {
@@ -84,7 +83,11 @@ def show(name: str) -> str:
     if not name.isprintable():
         return "$'" + "".join(map(_escape, name)) + "'"
     odd = name.startswith("~") or any(c in name for c in " \t'\"\\$`;&|<>(){}!#")
-    return shlex.quote(name) if odd else name
+    if not odd:
+        return name
+    import shlex
+
+    return shlex.quote(name)
 
 
 def _escape(character: str) -> str:

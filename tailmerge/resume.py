@@ -19,7 +19,6 @@ from tailmerge.journal import Journal
 from tailmerge.lines import BLOCK
 from tailmerge.named import NamedFile
 from tailmerge.position import MARKER, ReadAt, digest, fits, skip_numbers
-from tailmerge.powercut import PowerCut
 from tailmerge.recovery import Finding, Verdict, edges_fit, examine
 from tailmerge.report import Report, others_state
 from tailmerge.rotation import age_order
@@ -172,6 +171,8 @@ class Resume:
             if fd is None or self._system.fstat(fd).st_size < end:
                 state.go_back(count)  # gone, or cut by somebody: what was synced was there
                 return
+            from tailmerge.powercut import PowerCut
+
             cut = PowerCut(self._again, self._system, self._report)
             if record := cut.settle(state, fd, self._output.path):
                 self._is_kept_loose = True

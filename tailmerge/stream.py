@@ -12,7 +12,6 @@ import asyncio
 import itertools
 import os
 import queue
-import tempfile
 import threading
 from collections.abc import Iterator
 from typing import IO
@@ -52,6 +51,8 @@ class Carry:
             return
         try:
             if self._spool is None:
+                import tempfile
+
                 self._spool = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
             self._spool.seek(self._spooled)
             while self._parts:

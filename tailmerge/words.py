@@ -1,12 +1,11 @@
-"""What the words on the command line may be: checked, or said what is wrong with them."""
+"""What the words on the command line may be: checked, or said what is wrong with them.
+
+What a word is checked with is imported when there is one: most runs are asked for little.
+"""
 
 from __future__ import annotations
 
 import click
-
-from tailmerge.label import Label
-from tailmerge.patterns import compile_pattern
-from tailmerge.timestamps import check_time_format
 
 
 def check_seconds(_: click.Context, option: click.Parameter, value: float | None) -> float | None:
@@ -24,6 +23,8 @@ class Pattern(click.ParamType):  # type: ignore[type-arg]
         return [line for line in rv.split("\n") if line]
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from tailmerge.patterns import compile_pattern
+
         try:
             compile_pattern(value)
         except ValueError as error:
@@ -33,6 +34,8 @@ class Pattern(click.ParamType):  # type: ignore[type-arg]
 
 def check_template(_: click.Context, option: click.Parameter, value: str | None) -> str | None:
     if value is not None:
+        from tailmerge.label import Label
+
         try:
             Label(value, "")
         except ValueError as error:
@@ -42,6 +45,8 @@ def check_template(_: click.Context, option: click.Parameter, value: str | None)
 
 def check_format(_: click.Context, option: click.Parameter, value: str | None) -> str | None:
     if value is not None:
+        from tailmerge.timestamps import check_time_format
+
         try:
             check_time_format(value)
         except ValueError as error:

@@ -18,6 +18,8 @@ LIST = (tailmerge.__doc__ or "").partition("below its own line:")[2]
 ORDER = re.findall(r"^    ([a-z_]+) +\S", LIST, re.MULTILINE)
 """The modules from the top, as the package's docstring lists them."""
 
+SOURCE = (PACKAGE / "__init__.py").read_text("utf-8")
+
 MODULES = sorted(set(TREES) - {"__init__", "__main__"})
 
 FILE_LINES = 400
@@ -104,8 +106,27 @@ def test_the_library_does_not_need_the_commands_packages(module: str) -> None:
 
 def test_what_is_listed_is_what_there_is() -> None:
     modules = {*MODULES, "__main__"}
-    public = {name for name in vars(tailmerge) if not name.startswith("_")} - modules
+    typing = {"TYPE_CHECKING", "annotations"}
+    public = {name for name in dir(tailmerge) if not name.startswith("_")} - modules - typing
     assert sorted(public) == list(tailmerge.__all__)
+    assert [name for name in public if not hasattr(tailmerge, name)] == []
+
+
+def test_the_types_of_public_names_come_from_where_they_are_imported_from() -> None:
+    """A type checker reads the imports, the run the table."""
+    [block] = [node for node in ast.parse(SOURCE).body if isinstance(node, ast.If)][:1]
+    typed = {
+        alias.name: node.module
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert typed == vars(tailmerge)["_HOMES"]
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'merge_all'"):
+        tailmerge.merge_all  # noqa: B018
 
 
 def test_the_public_names_are_the_contracts() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import stat
+import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
     from processes import Place
 
 pytest_plugins = ["processes"]
+
+
+PROJECT = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text("utf-8"))[
+    "project"
+]
 
 
 def help_text() -> str:
@@ -66,7 +73,8 @@ def test_version_is_the_package_s(place: Place):
 
 def test_the_installed_script_is_the_same_command(place: Place):
     [script] = importlib.metadata.entry_points(group="console_scripts", name="tailmerge")
-    assert script.value == "tailmerge.cli:main"
+    assert script.load().__name__ == "main"
+    assert PROJECT["scripts"] == {"tailmerge": "tailmerge.__main__:main"}
 
 
 def test_help_whose_reader_has_gone_ends_quietly(place: Place):

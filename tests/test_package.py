@@ -46,5 +46,39 @@ def test_importing_loads_nothing_beyond_what_is_needed(module: str, needs: str) 
     assert run_python("-c", LOADED.format(module=module)) == needs
 
 
+NOT_FOR_A_PLAIN_RUN = {
+    *("bz2", "gzip", "lzma", "zipfile", "tempfile", "shutil", "random", "shlex"),
+    *("csv", "pathlib", "email", "importlib.metadata", "importlib.resources"),
+    *("urllib.parse", "ipaddress", "xml", "http", "multiprocessing", "decimal", "pydoc"),
+    *("click.testing", "click.shell_completion", "click._termui_impl"),
+    *("tailmerge.timestamps", "tailmerge.recognise", "tailmerge.layout", "tailmerge.civil"),
+    *("tailmerge.order", "tailmerge.ordered", "tailmerge.timekeeper", "tailmerge.label"),
+    *("tailmerge.shape", "tailmerge.shaped", "tailmerge.records", "tailmerge.patterns"),
+    *("tailmerge.reading", "tailmerge.powercut", "tailmerge.walk", "tailmerge.status"),
+    *("tailmerge.pages",),
+}
+"""What costs a run from cron time that it does not need."""
+
+PLAIN_RUN = """
+import os, sys
+import tailmerge.__main__
+os._exit = sys.exit
+sys.argv = ["tailmerge", "--once", *sys.argv[1:]]
+try:
+    tailmerge.__main__.main()
+finally:
+    sys.stdout.write(" ".join(sys.modules))
+"""
+
+
+def test_a_run_without_news_imports_what_it_needs(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(b"one\n")
+    words = [str(tmp_path / "a.log"), "-o", str(tmp_path / "merged")]
+    run_python("-c", PLAIN_RUN, *words)
+    loaded = set(run_python("-c", PLAIN_RUN, *words).split())
+    assert {"asyncio", "click", "tailmerge.writer", "tailmerge.resume"} <= loaded
+    assert sorted(loaded & NOT_FOR_A_PLAIN_RUN) == []
+
+
 def test_only_click_is_installed_with_it() -> None:
     assert [need.partition(">")[0] for need in PROJECT["dependencies"]] == ["click"]
