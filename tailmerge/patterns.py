@@ -15,6 +15,9 @@ from collections.abc import Iterator, Sequence
 DENSE = 5
 """With more than one line of so many that has the text, all are looked at, which is quicker."""
 
+SAMPLE = 8192
+"""Bytes from which it is told how many lines have it."""
+
 SPECIAL = frozenset("\\.^$*+?{}[]()|")
 QUANTIFIER = re.compile(r"(?:[*+?]|\{\d*,?\d*\})[?+]?")
 BLANK_CLASS = "dDwWsSbBAZ"
@@ -203,8 +206,8 @@ class Patterns:
         """Whether few lines have what every picked line must have."""
         if self._literals is None:
             return False
-        most = data.count(b"\n") // DENSE
-        return sum(map(data.count, self._literals)) <= most
+        most = data.count(b"\n", 0, SAMPLE) // DENSE
+        return sum(data.count(literal, 0, SAMPLE) for literal in self._literals) <= most
 
     def _sift(self, data: bytes, wanted: bool) -> bytes:
         """The lines of which it is `wanted` that they are picked, or that they are not."""

@@ -86,9 +86,9 @@ class Shape:
 
     def select(self, data: bytes) -> bytes:
         """The lines of whole records that are written."""
-        if self._match and not self._match.may_pick(data):
-            return b""
         if self.records and self._filters:
+            if self._match and not self._match.may_pick(data):
+                return b""
             return b"".join([r for r in self.records.split(data) if self.keeps(r)])
         if self._match:
             data = self._match.keep(data)

@@ -21,6 +21,10 @@ from tailmerge.source import Source
 from tailmerge.stream import Carry
 from tailmerge.timekeeper import Clocks, MakeClock
 
+AT_HAND = 24 * 1024 * 1024
+"""Bytes that are asked for once, never touched and given back: from then on glibc keeps blocks
+of up to this size at hand. New ones from the system for each block cost twice as much time."""
+
 
 @dataclass(slots=True, eq=False)
 class _Input:
@@ -59,6 +63,7 @@ class Shaped(Route):
         """`make_clock` where times are shown; `window` is how long a stream's open record
         waits for its next line, seconds."""
         self._in_turn = in_turn
+        bytes(AT_HAND)
         self._shape = shape
         self._make_clock = make_clock
         self._reading = Reading(MARKER + BLOCK, shape.records)
