@@ -82,6 +82,18 @@ class FileName(StringParamType):
 class Command(click.Command):
     """A command whose options are shown in their groups."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse -once, which would be -o nce, and a cron job that never ends."""
+        names = {name for option in self.get_params(ctx) for name in option.opts}
+        for word in args[: args.index("--") if "--" in args else None]:
+            if (
+                word.startswith("-")
+                and not word.startswith("--")
+                and f"-{word}".partition("=")[0] in names
+            ):
+                raise click.UsageError(f"{word}: did you mean -{word}?", ctx)
+        return super().parse_args(ctx, args)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         groups = find_groups(self.get_params(ctx))
         width = max(len(option.spelling) for _, options in groups for option in options)

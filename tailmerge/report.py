@@ -354,7 +354,10 @@ def cannot_sync(name: str, error: OSError) -> OutputError:
 
 
 def nothing_to_read() -> UsageProblem:
-    return UsageProblem("nothing left to read: every input is the output or a directory")
+    return UsageProblem(
+        "nothing left to read: every input is the output or a directory;"
+        " name files, or a pattern in quotes: 'FOLDER/*.log'"
+    )
 
 
 def stopped_reading() -> ReaderGone:

@@ -167,6 +167,19 @@ def test_a_misspelt_option_is_answered_with_the_right_one(place: Place):
     assert "--once" in place.run("--onec", "a.log").err
 
 
+@pytest.mark.parametrize("word", ["-once", "-state=s", "-sort", "-output"])
+def test_a_long_option_with_one_dash_is_no_heap_of_short_ones(place: Place, word: str):
+    done = place.run(word, "a.log", "-o", "merged.log")
+    assert (done.code, os.listdir(place.folder)) == (2, [])
+    assert f"did you mean -{word}?" in done.err
+
+
+def test_one_dash_and_a_letter_is_a_short_option(place: Place):
+    place.write("-once", b"a\n")
+    assert place.run("--once", "--", "-once").out == b"a\n"
+    assert place.run("--once", "-n1", "./-once").out == b"a\n"
+
+
 def test_a_misuse_touches_no_file(place: Place):
     place.write("merged.log", b"kept\n")
     place.run("--overwrite", "-q", "-v", "a.log", "-o", "merged.log")
