@@ -290,9 +290,8 @@ class Report:
         self._detail(f"{show(name)}: not merged: {why}")
 
     def run_ended(self, inputs: int, lines: int, size: int) -> None:
-        self._detail(
-            f"merged {plural(lines, 'line')}, {plural(size, 'byte')} from {plural(inputs, 'input')}"
-        )
+        parts = (plural(lines, "line"), plural(size, "byte"), plural(inputs, "input"))
+        self._detail("merged {}, {} from {}".format(*parts))
 
     # output
 
@@ -354,10 +353,8 @@ def cannot_sync(name: str, error: OSError) -> OutputError:
 
 
 def nothing_to_read() -> UsageProblem:
-    return UsageProblem(
-        "nothing left to read: every input is the output or a directory;"
-        " name files, or a pattern in quotes: 'FOLDER/*.log'"
-    )
+    ways = "name files, or a pattern in quotes: 'FOLDER/*.log'"
+    return UsageProblem(f"nothing left to read: every input is the output or a directory; {ways}")
 
 
 def stopped_reading() -> ReaderGone:
