@@ -367,22 +367,24 @@ def find_records(data: bytes, records: dict[str, list[bytes]]) -> dict[str, list
     return found
 
 
+@pytest.mark.parametrize("more", [[], ["--sort"]], ids=["arrival", "sort"])
 @pytest.mark.parametrize("number", range(4))
-def test_no_stack_trace_is_ever_split(place: Place, number: int) -> None:
+def test_no_stack_trace_is_ever_split(place: Place, number: int, more: list[str]) -> None:
     """25 rounds each: three live writers, in pieces that end anywhere."""
     seed = random.Random(number)
     for name in TRACES:
         place.write(f"{name}.log", b"")
     names = [f"{name}.log" for name in TRACES]
-    live = place.start("--record-start", r"^2026-", "--window", "3", *names, "-o", "merged.log")
+    words = ("--record-start", r"^2026-", "--window", "3", *more, *names)
+    live = place.start(*words, "-o", "merged.log")
     records: dict[str, list[bytes]] = {name: [] for name in TRACES}
     for _ in range(25):
         writers = []
         for name in TRACES:
-            more = make_records(name, seed.randint(1, 8), seed)
-            records[name] += more
+            fresh = make_records(name, seed.randint(1, 8), seed)
+            records[name] += fresh
             own = random.Random(seed.random())
-            args = (place / f"{name}.log", more, own)
+            args = (place / f"{name}.log", fresh, own)
             writers.append(threading.Thread(target=write_in_pieces, args=args))
         for writer in writers:
             writer.start()
