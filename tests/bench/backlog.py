@@ -171,7 +171,7 @@ def _beside_cat(bench: Bench, backlog: Backlog, outcome: Outcome) -> dict[str, l
             Aim("backlog, whole command / cat", whole / cat, 1.5),
             Aim("backlog, whole command / (cat piped to cat)", whole / piped, 0.8),
         ]
-    for name in ("--label", "--match"):
+    for name in ("--label", "--match") if size >= GIB else ():
         if took := results.get(f"tailmerge --once {name}"):
             outcome.aims.append(Aim(f"backlog, {name} / cat", median(took) / cat, 2.2))
     outcome.figures |= {

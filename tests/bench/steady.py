@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 PAYLOAD = b"a line of a log, about as long as most lines of a log are, and no longer"
-TICK = 0.005
+TICK = 0.001
+"""Seconds between two bursts: at 200,000 lines/s in 8 files some 25 lines each."""
 
 
 def main(folder: Path, files: int, rate: int, seconds: float) -> None:
