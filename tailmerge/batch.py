@@ -8,7 +8,7 @@ be had more than once, from any byte on, so that what was not written can be wri
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 EDGE = 64
 """Bytes at both ends of a batch by which the journal knows it again."""
@@ -16,8 +16,7 @@ EDGE = 64
 Bytes = bytes | memoryview
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A part of one input that a batch carries."""
 
     source: int
@@ -30,8 +29,7 @@ class Span:
     """The last bytes before `end`, at most `source.MARKER` of them."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Batch:
+class Batch(NamedTuple):
     """Whole lines that are written together, from one or several sources."""
 
     spans: tuple[Span, ...]
@@ -56,10 +54,9 @@ class Batch:
         skip = self.whole(written)
         spans = self.spans
         if self.again:
-            spans = tuple(replace(span, start=span.start + skip) for span in spans)
+            spans = tuple(span._replace(start=span.start + skip) for span in spans)
         first = next(iter(self.pieces(skip)), b"")
-        return replace(
-            self,
+        return self._replace(
             spans=spans,
             length=self.length - skip,
             first=bytes(first[:EDGE]),

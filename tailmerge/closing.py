@@ -6,20 +6,20 @@ its file was quiet for the window. On the main loop; what a forward told is all 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tailmerge.feed import Progress
 from tailmerge.source import Source
 
 
-@dataclass(slots=True)
 class _Open:
-    waiting: int
-    """Bytes behind the last closed record."""
-    since: float
-    """When they became so many, seconds of the loop's clock."""
-    closed: bool = False
-    """What of them is whole lines has gone out."""
+    __slots__ = ("closed", "since", "waiting")
+
+    def __init__(self, waiting: int, since: float, closed: bool = False) -> None:
+        self.waiting = waiting
+        """Bytes behind the last closed record."""
+        self.since = since
+        """When they became so many, seconds of the loop's clock."""
+        self.closed = closed
+        """What of them is whole lines has gone out."""
 
 
 class OpenRecords:

@@ -11,8 +11,8 @@ import glob
 import os
 import stat
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 from tailmerge.rotation import find_roots
 from tailmerge.system import Identity, System, identity
@@ -37,8 +37,7 @@ SERIES_KINDS = (Kind.FILE, Kind.MISSING, Kind.UNREADABLE)
 """What can become, or is, a file that rotates."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """One name that was given or matched, and what it leads to."""
 
     name: str
@@ -58,8 +57,7 @@ class Found:
         return identity(self.status) if self.status else None
 
 
-@dataclass(frozen=True, slots=True)
-class Discovery:
+class Discovery(NamedTuple):
     """What one look at the names brought."""
 
     found: tuple[Found, ...]

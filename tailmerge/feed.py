@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 HOP = 4 * 1024 * 1024
 """Bytes forwarded from one source before another one gets its turn."""
 
 
-@dataclass(eq=False, slots=True)
 class Feed:
     """One input: all files of a series, a stream, a handle."""
 
-    name: str
-    """As it was given or matched; a rotated file keeps its input's."""
-    moved: int = 0
-    """Bytes that were read of it in this run."""
-    lines: int = 0
-    """Lines that were read of it in this run, where they are counted."""
+    __slots__ = ("lines", "moved", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        """As it was given or matched; a rotated file keeps its input's."""
+        self.moved = 0
+        """Bytes that were read of it in this run."""
+        self.lines = 0
+        """Lines that were read of it in this run, where they are counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What is to be forwarded of a source."""
 
     until: int | None = None
@@ -34,8 +35,7 @@ class Asked:
     """An open record at the end is taken for whole."""
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """What one `forward` did."""
 
     moved: int

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tailmerge.rotation import Rotated, find_roots, rotated_forms
 from tailmerge.system import System
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(NamedTuple):
     """A rotated name, and where it was found."""
 
     path: str

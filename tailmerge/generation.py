@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import errno
 import time
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tailmerge.match import Seen
 from tailmerge.position import Position
@@ -26,29 +26,49 @@ class News(enum.IntEnum):
     """The name leads to another file, or to none: look again."""
 
 
-@dataclass(eq=False, slots=True)
 class Generation:
     """One file of a series."""
 
-    source: Source | None = None
-    """Where it is held open."""
-    position: Position | None = None
-    """Where it is not."""
-    path: str | None = None
-    """The name it has within the series; None: it was moved away or deleted."""
-    size: int = 0
-    """Its size when it was looked at last, bytes."""
-    changed: float = 0.0
-    """When it was last seen to grow, or rotated, seconds of the loop's clock."""
-    missed: bool = False
-    """It was cut, and one look found no copy of it."""
-    seen: float = field(default_factory=time.time)
-    """When there was a file of this content last, seconds since the epoch."""
+    __slots__ = (
+        "changed",
+        "missed",
+        "path",
+        "position",
+        "seen",
+        "size",
+        "source",
+        "unsure",
+        "was_cut",
+    )
 
-    unsure: bool = False
-    """Its size could not be asked for: there may be more to read."""
-    was_cut: bool = False
-    """It was cut, and no copy of it was found so far; this is what was read of it."""
+    def __init__(
+        self,
+        source: Source | None = None,
+        position: Position | None = None,
+        path: str | None = None,
+        size: int = 0,
+        changed: float = 0.0,
+        seen: float | None = None,
+        was_cut: bool = False,
+    ) -> None:
+        self.source = source
+        """Where it is held open."""
+        self.position = position
+        """Where it is not."""
+        self.path = path
+        """The name it has within the series; None: it was moved away or deleted."""
+        self.size = size
+        """Its size when it was looked at last, bytes."""
+        self.changed = changed
+        """When it was last seen to grow, or rotated, seconds of the loop's clock."""
+        self.missed = False
+        """It was cut, and one look found no copy of it."""
+        self.seen = time.time() if seen is None else seen
+        """When there was a file of this content last, seconds since the epoch."""
+        self.unsure = False
+        """Its size could not be asked for: there may be more to read."""
+        self.was_cut = was_cut
+        """It was cut, and no copy of it was found so far; this is what was read of it."""
 
     def has_grown(self, now: float) -> bool:
         """Whether it is held open and its size is another than it was."""
@@ -71,8 +91,7 @@ class Generation:
         return self.source.position() if self.source else self.position
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """What a look found, for the main loop to act upon."""
 
     reads: tuple[tuple[Source, int], ...] = ()
@@ -103,26 +122,26 @@ class Look:
     """The file is a compressed one: once it is read nothing more can come."""
 
 
-@dataclass(slots=True)
 class Findings:
     """A Look in the making."""
 
-    missing: bool = False
-    error: OSError | None = None
-    twin: str | None = None
-    rotated: bool = False
-    appeared: bool = False
-    rewritten: bool = False
-    let_go: bool = False
-    lost: int = 0
-    unsettled: bool = False
-    begun: bool = False
-    """A file was found cut and begins again."""
-    finish: list[Source] = field(default_factory=list)
-    unreadable: list[tuple[str, OSError]] = field(default_factory=list)
-    readable: list[str] = field(default_factory=list)
-    unclear: bool = False
-    """A file of the series could not be looked into: what it holds is not decided."""
+    def __init__(self) -> None:
+        self.missing = False
+        self.error: OSError | None = None
+        self.twin: str | None = None
+        self.rotated = False
+        self.appeared = False
+        self.rewritten = False
+        self.let_go = False
+        self.lost = 0
+        self.unsettled = False
+        self.begun = False
+        """A file was found cut and begins again."""
+        self.finish: list[Source] = []
+        self.unreadable: list[tuple[str, OSError]] = []
+        self.readable: list[str] = []
+        self.unclear = False
+        """A file of the series could not be looked into: what it holds is not decided."""
 
     def note(self, file: Seen, error: OSError) -> None:
         """This file could not be looked into; it is tried again."""

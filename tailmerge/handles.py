@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
 
 from tailmerge.closing import OpenRecords
@@ -102,31 +101,43 @@ async def close_unread(duplicates: Iterable[Duplicate], system: System) -> None:
         await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, close))
 
 
-@dataclass(slots=True)
 class HandleTail:
     """A handle of the caller's: followed until it is closed, then read to its end."""
 
-    duplicate: Duplicate
-    interval: float
-    reader: Reader
-    lane: Lane
-    """Where the reader reads."""
-    ending: Ending
-    system: System
-    report: Report | None = None
-    """Who is told of what cannot be read; None: it is raised."""
-    note: Callable[[Progress], None] = field(default=lambda progress: None)
-    once: bool = False
-    window: float | None = None
-    """How long a record waits for its next line, seconds; None: there are only lines."""
-    outputs: Callable[[], Iterable[Identity]] = field(default=tuple)
-    """The files that are the output: a handle of one is not read."""
-    feed: Feed = field(init=False)
-    _ends: OpenRecords = field(init=False)
+    def __init__(
+        self,
+        duplicate: Duplicate,
+        interval: float,
+        reader: Reader,
+        lane: Lane,
+        ending: Ending,
+        system: System,
+        report: Report | None = None,
+        note: Callable[[Progress], None] = lambda progress: None,
+        *,
+        once: bool = False,
+        window: float | None = None,
+        outputs: Callable[[], Iterable[Identity]] = tuple,
+    ) -> None:
+        """The `reader` reads on the `lane`.
 
-    def __post_init__(self) -> None:
-        self.feed = Feed(self.duplicate.name)
-        self._ends = OpenRecords(self.window)
+        `report` is who is told of what cannot be read (None: it is raised), `window` how many
+        seconds a record waits for its next line (None: there are only lines), and `outputs`
+        gives the files that are the output: a handle of one is not read.
+        """
+        self.duplicate = duplicate
+        self.interval = interval
+        self.reader = reader
+        self.lane = lane
+        self.ending = ending
+        self.system = system
+        self.report = report
+        self.note = note
+        self.once = once
+        self.window = window
+        self.outputs = outputs
+        self.feed = Feed(duplicate.name)
+        self._ends = OpenRecords(window)
 
     async def run(self) -> None:
         duplicate = self.duplicate

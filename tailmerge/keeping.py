@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 
 from tailmerge.candidates import Candidates
 from tailmerge.folders import Folders
@@ -82,7 +81,7 @@ class Keeping:
         position = generation.remembered
         if position is None:
             return None
-        return replace(position, path=self._absolute(generation.path or position.path))
+        return position._replace(path=self._absolute(generation.path or position.path))
 
     def _absolute(self, path: str) -> str:
         folder, base = os.path.split(path)
@@ -135,7 +134,7 @@ class Keeping:
         plain = not isinstance(candidates.open(file), PackedSource)  # else sizes say nothing
         same = plain and file.size == generation.size == position.offset
         if position.packed or (same and not file.live):
-            generation.position = replace(position, identity=file.identity)
+            generation.position = position._replace(identity=file.identity)
             self._registry.claim(file.identity, self, generation)
             if file.live:
                 self.rotated.remove(generation)

@@ -13,15 +13,13 @@ the contract decide, one position to one file.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from tailmerge.position import HEAD, Position
 from tailmerge.system import Identity
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """A file as a look found it."""
 
     path: str
@@ -41,8 +39,7 @@ class Seen:
 P = TypeVar("P")
 
 
-@dataclass(frozen=True, slots=True)
-class Matching(Generic[P]):
+class Matching(NamedTuple, Generic[P]):
     """What a look made of the files."""
 
     pairs: list[tuple[P, Seen]]

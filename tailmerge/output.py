@@ -12,7 +12,7 @@ import asyncio
 import os
 import stat
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tailmerge.batch import Batch
 from tailmerge.report import Report, still_owes
@@ -25,8 +25,7 @@ HURRY_SECONDS = 0.5
 """How long a run that was told to stop still waits for its output."""
 
 
-@dataclass(frozen=True, slots=True)
-class Audience:
+class Audience(NamedTuple):
     """Who may read every input, and so may read a new output."""
 
     group: int | None = None

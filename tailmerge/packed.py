@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import io
 from collections.abc import Callable
-from dataclasses import replace
 from typing import IO, Any, cast
 
 from tailmerge.lines import BLOCK
@@ -181,7 +180,7 @@ class PackedSource(Source):
         status = self.system.fstat(self.fd)
         raw, size = super().read_at, status.st_size
         position = read_position(raw, self.path, identity(status), size, self.number)
-        return replace(position, packed=True)
+        return position._replace(packed=True)
 
     def fits(self, position: Position) -> bool:
         if position.packed:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tailmerge.system import Identity, System, identity
 
@@ -34,8 +34,7 @@ def skip_numbers(highest: int) -> None:
     _numbers = itertools.count(max(highest + 1, next(_numbers)))
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """Up to where a file was forwarded, and how to know it again when it is not held open."""
 
     path: str
@@ -56,16 +55,18 @@ class Position:
     its bytes as they are."""
 
 
-@dataclass(slots=True)
 class Written:
     """Up to where a source that is read ahead is in the output.
 
     Every descriptor of one content shares it: the file, and the copy that it is read on from.
     """
 
-    offset: int
-    marker: bytes
-    """The last bytes before `offset`, at most `MARKER` of them."""
+    __slots__ = ("marker", "offset")
+
+    def __init__(self, offset: int, marker: bytes) -> None:
+        self.offset = offset
+        self.marker = marker
+        """The last bytes before `offset`, at most `MARKER` of them."""
 
 
 def digest(data: bytes) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 
 from tailmerge.again import Again
 from tailmerge.lines import BLOCK
@@ -120,6 +119,6 @@ class PowerCut:
         entry = state.entries[number]
         length = min(MARKER, offset)
         marker = digest(source.read_at(length, offset - length))
-        position = replace(entry.position, offset=offset, marker_length=length, marker=marker)
+        position = entry.position._replace(offset=offset, marker_length=length, marker=marker)
         size = max(entry.size, offset)
-        state.entries[number] = replace(entry, position=position, size=size)
+        state.entries[number] = entry._replace(position=position, size=size)

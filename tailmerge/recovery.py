@@ -8,7 +8,7 @@ a number, how many of its bytes are there, and whether anything came behind them
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tailmerge.batch import EDGE
 from tailmerge.lines import BLOCK
@@ -27,8 +27,7 @@ class Verdict(enum.Enum):
     UNKNOWN = "something of it may be there, but its bytes cannot be had again"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """How much of a batch reached the output."""
 
     verdict: Verdict

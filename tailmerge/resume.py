@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
 
 from tailmerge.again import Again
 from tailmerge.batch import EDGE
@@ -318,7 +317,7 @@ class Resume:
         first = digest(read_batch(min(EDGE, length), done))
         last = digest(read_batch(min(EDGE, length), record.length - min(EDGE, length)))
         self._journal.announce_rest(
-            replace(record, at=size, length=length, first=first, last=last, skip=record.skip + done)
+            record._replace(at=size, length=length, first=first, last=last, skip=record.skip + done)
         )
 
     def _advance_to(self, state: State, record: Record, whole: int, read_batch: ReadAt) -> None:
@@ -334,8 +333,8 @@ class Resume:
     def _set_offset(state: State, source: int, offset: int, length: int, marker: str) -> None:
         entry = state.entries.get(source)
         if entry:
-            position = replace(entry.position, offset=offset, marker_length=length, marker=marker)
-            state.entries[source] = replace(entry, position=position)
+            position = entry.position._replace(offset=offset, marker_length=length, marker=marker)
+            state.entries[source] = entry._replace(position=position)
 
     def _leave_torn(self, state: State, record: Record, fd: int) -> None:
         """The bytes cannot be had again: what is there of them stands, and that is said."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 
@@ -23,8 +23,7 @@ _INSIDE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Rotated:
+class Rotated(NamedTuple):
     """A name that could be a rotated form of `base`."""
 
     base: str

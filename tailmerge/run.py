@@ -6,7 +6,6 @@ import asyncio
 import os
 import time
 from collections.abc import Coroutine, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from tailmerge.discover import (
@@ -54,19 +53,27 @@ PATIENCE_SECONDS = 10.0
 """How long a one-shot run waits for an output that cannot be written."""
 
 
-@dataclass(kw_only=True, eq=False)
 class Run:
     """One run: its inputs, their tasks, and the reasons to end."""
 
-    names: list[str]
-    duplicates: list[Duplicate]
-    settings: Settings
-    report: Report
-    stop: asyncio.Event
-    system: System
-    sight: Sight
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        names: list[str],
+        duplicates: list[Duplicate],
+        settings: Settings,
+        report: Report,
+        stop: asyncio.Event,
+        system: System,
+        sight: Sight,
+    ) -> None:
+        self.names = names
+        self.duplicates = duplicates
+        self.settings = settings
+        self.report = report
+        self.stop = stop
+        self.system = system
+        self.sight = sight
         self.began = time.time()
         self.registry = Registry()
         self.folders = Folders(self.system, asyncio.get_running_loop().time)

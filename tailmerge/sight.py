@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from tailmerge.counting import Counting
 from tailmerge.feed import Feed
@@ -33,8 +33,7 @@ RATE_SECONDS = 3.0
 """The time over which a rate is measured."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sum:
+class Sum(NamedTuple):
     """One input at the end of a run."""
 
     name: str

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tailmerge.encoding import find_encoding
 from tailmerge.history import START, History
@@ -52,8 +52,7 @@ class Torn(Exception):
     """The file became shorter while a long line was copied out of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """What one read brought, as indexes into the buffer."""
 
     begin: int

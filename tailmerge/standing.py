@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tailmerge.report import show
 
@@ -17,8 +17,7 @@ UNKNOWN = "-"
 """The size of a pipe."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """One file of an input, and how far it is merged."""
 
     path: str

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from tailmerge.position import HEAD, MARKER, Position
 from tailmerge.report import StateError, damaged_state, newer_state
@@ -25,8 +24,7 @@ PID_WIDTH = 10
 """The pid's field in the first line: as wide as any, so that it is written in place."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One file of an input, and up to where it was forwarded."""
 
     series: str
@@ -38,8 +36,7 @@ class Entry:
     """When it was last seen, seconds since the epoch."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """The output as it was when the checkpoint was written, or when it was opened anew."""
 
     path: str
@@ -48,8 +45,7 @@ class Mark:
     """Identity, length, head and marker, as of an input read to its end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(NamedTuple):
     """Up to where a batch carries one source."""
 
     source: int
@@ -58,8 +54,7 @@ class Reach:
     marker: str
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A batch that was announced."""
 
     reaches: tuple[Reach, ...]
@@ -76,26 +71,32 @@ class Record:
     """From which byte on; before it is what was written whole, of the same batch."""
 
 
-@dataclass(slots=True)
 class State:
     """All that the last run left."""
 
-    mark: Mark | None = None
-    boot: str = ""
-    entries: dict[int, Entry] = field(default_factory=dict)
-    records: list[Record] = field(default_factory=list)
-    """Since the checkpoint, or since the output was opened anew; all but the last settled."""
-    settled: bool = True
-    """The last record, too, is known to be whole in the output."""
-    starting_over: bool = False
-    """An --overwrite was begun and not finished."""
-    synced: tuple[int, int] | None = None
-    """With --fsync: how many of the records are on the disk with their bytes, and how long
-    the output was then, bytes. None: nobody saw to that."""
-    past: list[Position] = field(default_factory=list)
-    """Files that were the output before: never inputs."""
-    origins: dict[int, Entry] = field(default_factory=dict)
-    """The entries as they were before the first of the records."""
+    def __init__(
+        self,
+        mark: Mark | None = None,
+        boot: str = "",
+        entries: dict[int, Entry] | None = None,
+        starting_over: bool = False,
+    ) -> None:
+        self.mark = mark
+        self.boot = boot
+        self.entries = entries or {}
+        self.records: list[Record] = []
+        """Since the checkpoint, or since the output was opened anew; all but the last settled."""
+        self.settled = True
+        """The last record, too, is known to be whole in the output."""
+        self.starting_over = starting_over
+        """An --overwrite was begun and not finished."""
+        self.synced: tuple[int, int] | None = None
+        """With --fsync: how many of the records are on the disk with their bytes, and how long
+        the output was then, bytes. None: nobody saw to that."""
+        self.past: list[Position] = []
+        """Files that were the output before: never inputs."""
+        self.origins: dict[int, Entry] = {}
+        """The entries as they were before the first of the records."""
 
     def go_back(self, count: int) -> None:
         """To where the inputs were behind so many of the records."""
@@ -108,14 +109,13 @@ class State:
         for reach in record.reaches:
             entry = self.entries.get(reach.source)
             if entry:
-                position = replace(
-                    entry.position,
+                position = entry.position._replace(
                     offset=reach.end,
                     marker=reach.marker,
                     marker_length=min(MARKER, reach.end),
                 )
                 size = max(entry.size, reach.end)
-                self.entries[reach.source] = replace(entry, position=position, size=size)
+                self.entries[reach.source] = entry._replace(position=position, size=size)
 
 
 def _name(text: object) -> str:
@@ -186,7 +186,7 @@ def format_entry(entry: Entry) -> str:
 
 def format_mark(mark: Mark, past: Iterable[Position]) -> str:
     """The line of an output that was opened anew."""
-    output = _position_data(replace(mark.position, path=mark.path))
+    output = _position_data(mark.position._replace(path=mark.path))
     return json.dumps({"output": output, "past": [_position_data(p) for p in past]}) + "\n"
 
 
@@ -238,7 +238,7 @@ def format_checkpoint(state: State, pid: int) -> Iterator[str]:
     if state.synced is not None:
         head["synced"] = True
     if state.mark:
-        head["output"] = _position_data(replace(state.mark.position, path=state.mark.path))
+        head["output"] = _position_data(state.mark.position._replace(path=state.mark.path))
     head["past"] = [_position_data(position) for position in state.past]
     yield json.dumps(head) + "\n"
     for entry in state.entries.values():
@@ -297,13 +297,12 @@ def _parse_head(head: dict[str, Any], name: str) -> tuple[State, int]:
 def _told_again(before: Entry, entry: Entry) -> Entry:
     """A file that is known already: up to where it was forwarded only the batches say."""
     old = before.position
-    position = replace(
-        entry.position,
+    position = entry.position._replace(
         offset=old.offset,
         marker_length=old.marker_length,
         marker=old.marker,
     )
-    return replace(entry, position=position)
+    return entry._replace(position=position)
 
 
 def _apply(state: State, data: dict[str, Any]) -> None:

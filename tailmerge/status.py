@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tailmerge.candidates import Candidates
 from tailmerge.folders import Folders
@@ -101,7 +101,7 @@ def read_status(state_path: str, output_path: str | None, system: System) -> Sta
     for entry in state.entries.values():
         folders.claim(entry.series)
     files = [
-        replace(file, series=name)
+        file._replace(series=name)
         for name, entries in series.items()
         for file in _find_standing(name, entries, folders, system)
     ]

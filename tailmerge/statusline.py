@@ -5,7 +5,7 @@ Plain ASCII without a file name in it: nothing that an input is called or holds 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 GOOD_BAR = 20
 """Columns of a progress bar for which words are left out."""
@@ -16,8 +16,7 @@ LEAST_BAR = 8
 MOST_BAR = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Glance:
+class Glance(NamedTuple):
     """A run at one moment."""
 
     inputs: int

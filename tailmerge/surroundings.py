@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import Protocol
 
 from tailmerge.ending import Ending
@@ -13,23 +12,34 @@ from tailmerge.watch import Watch
 from tailmerge.writer import WriteThread
 
 
-@dataclass(slots=True)
 class Surroundings:
     """What the tails of one run share."""
 
-    output: WriteThread
-    watch: Watch
-    report: Report
-    ending: Ending
-    once: bool = False
-    resumable: bool = False
-    """There is a state: what is unfinished is left for the next run."""
-    sorted: bool = False
-    """Lines wait for their place in the order of their times."""
-    window: float | None = None
-    """How long an open record waits for its next line, seconds; None: there are only lines."""
-    last_news: float = 0.0
-    """When something was forwarded last, seconds of the loop's clock."""
+    def __init__(
+        self,
+        output: WriteThread,
+        watch: Watch,
+        report: Report,
+        ending: Ending,
+        once: bool = False,
+        resumable: bool = False,
+        sorted: bool = False,
+        window: float | None = None,
+        last_news: float = 0.0,
+    ) -> None:
+        self.output = output
+        self.watch = watch
+        self.report = report
+        self.ending = ending
+        self.once = once
+        self.resumable = resumable
+        """There is a state: what is unfinished is left for the next run."""
+        self.sorted = sorted
+        """Lines wait for their place in the order of their times."""
+        self.window = window
+        """How long an open record waits for its next line, seconds; None: there are only lines."""
+        self.last_news = last_news
+        """When something was forwarded last, seconds of the loop's clock."""
 
     def note(self, progress: Progress) -> None:
         if progress.moved:

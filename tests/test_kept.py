@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -177,7 +176,7 @@ def test_a_run_that_lives_long_forgets_what_is_gone_for_30_days(folder: str, kep
     append("a.log", b"1\n")
     with open("a.log", "rb") as file:
         position = position_of(System(), file.fileno(), f"{Path.cwd()}/{folder}a.log.7", 2)
-    position = replace(position, head="of another content")
+    position = position._replace(head="of another content")
     long_ago = time.time() - 31 * 24 * 3600
     system, registry = System(), Registry()
     keeping = Keeping("a.log", "a.log", system, registry, Folders(system))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -75,7 +74,7 @@ LINES = (
     '{"from":[[7,6,12,"m"]],"at":6,"length":6,"edges":["f","l"],"kept":1}',
     '{"settled":true}',
     '{"synced": [0, 6]}',
-    format_entry(Entry("/logs/b", replace(POSITION, number=8), 6, 1.0)).strip(),
+    format_entry(Entry("/logs/b", POSITION._replace(number=8), 6, 1.0)).strip(),
     format_mark(Mark("/logs/m", POSITION), [POSITION]).strip(),
 )
 """Each kind of line that a journal has."""
@@ -170,7 +169,7 @@ def test_a_file_that_is_told_of_again_keeps_the_place_that_its_batches_gave_it()
     """It got another input's name, or more of its head became known; what the batch behind
     that announces may not be in the output."""
     record = format_record([(7, 6, 9, "m")], 0, 3, "f", "l", kept=False)
-    later = replace(POSITION, path="/logs/b", offset=9, head_length=9, head="more")
+    later = POSITION._replace(path="/logs/b", offset=9, head_length=9, head="more")
     text = whole() + record + format_entry(Entry("/logs/b", later, 9, 2.0)) + record
     state = parse_state(text.encode(), "m.tailmerge", "boot")
     entry = state.entries[7]
