@@ -26,6 +26,10 @@ AT_HAND = 24 * 1024 * 1024
 of up to this size at hand. New ones from the system for each block cost twice as much time."""
 
 
+JSON_BLOCK = BLOCK // 4
+"""Bytes that become JSON at a time: one call for all of them keeps other threads waiting."""
+
+
 @dataclass(slots=True, eq=False)
 class _Input:
     """What is kept of one input."""
@@ -66,7 +70,7 @@ class Shaped(Route):
         bytes(AT_HAND)
         self._shape = shape
         self._make_clock = make_clock
-        self._reading = Reading(MARKER + BLOCK, shape.records)
+        self._reading = Reading(MARKER + (JSON_BLOCK if shape.as_json else BLOCK), shape.records)
         self._inputs: dict[Feed, _Input] = {}
         if shape.records:
             self.patience = window
