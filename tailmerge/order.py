@@ -8,7 +8,8 @@ keep the order of the inputs.
 The bound is the furthest of these:
 
 - what every input has shown: none of them can bring anything earlier. As long as one of them
-  has a backlog, one that it had before its end was first reached, only those count;
+  has a backlog, one that it had before its end was first reached, only those count. One whose
+  lines have no time so far counts while it has a backlog, for as long as the window at most;
 - behind the backlogs: what came in longer ago than the window;
 - what is written already: a line that belongs before it is late, and waits for nothing;
 - where more than `MOST` bytes wait: half of them.
@@ -107,8 +108,8 @@ class Queue:
     blocks: deque[Block] = field(default_factory=deque)
     shown: Key | None = None
     """The key of its last line; None: no line had a time so far."""
-    met: bool = False
-    """Some line was read of it."""
+    met: float | None = None
+    """When the first of its lines was read, seconds; None: none was."""
     size: int = 0
     """Bytes that wait."""
 
@@ -122,7 +123,7 @@ class Queue:
         `shown` is the key of the last line that was read with it, be it dropped; None where
         no line had a time.
         """
-        self.met = True
+        self.met = block.arrived if self.met is None else self.met
         block.offset = block.start
         self.blocks.append(block)
         self.size += block.end - block.start
@@ -130,8 +131,8 @@ class Queue:
             self.shown = shown
 
     def is_silent(self) -> bool:
-        """Whether nothing can be said of its times: it holds up nobody."""
-        return self.shown is None and self.met
+        """Whether no line that was read of it has a time, nor any above it: all may go."""
+        return self.shown is None and self.met is not None
 
     def open_from(self) -> tuple[Block, int] | None:
         """Where its last line with a time begins: what follows it may still come."""
@@ -250,7 +251,7 @@ class Order:
 
     def _find_bound(self, now: float) -> tuple[Key, float] | None:
         """Up to which key, and which input's lines of that key; None: nothing at all."""
-        bounds = [self._find_shown()]
+        bounds = [self._find_shown(now)]
         if self.high is not None:
             bounds.append((self.high, LAST))
         if self.window is not None and not self.has_backlog:
@@ -264,18 +265,25 @@ class Order:
         lowest = (self.queues[0].low, LAST) if silent else None
         return max(known, default=lowest)
 
-    def _find_shown(self) -> tuple[Key, float] | None:
+    def _find_shown(self, now: float) -> tuple[Key, float] | None:
         """What every input that may bring something earlier has shown."""
         backlog = self.has_backlog
         least: tuple[Key, float] | None = (LAST, LAST)
         for queue in self.queues:
-            if queue.over or queue.is_silent() or (backlog and not queue.backlog):
+            if queue.over or self._counts_no_more(queue, now) or (backlog and not queue.backlog):
                 continue
             if queue.shown is None:
                 return None
             if least is not None and (least[0] is LAST or queue.shown < least[0]):
                 least = (queue.shown, queue.number)
         return least
+
+    def _counts_no_more(self, queue: Queue, now: float) -> bool:
+        """Whether an input is taken for one without times; a backlog may begin with a long
+        part that has none, so it is given the window to show one, or all that there is."""
+        if queue.met is None or queue.shown is not None:
+            return False
+        return not queue.backlog or (self.window is not None and queue.met + self.window <= now)
 
     def _find_ripe(self, before: float) -> tuple[Key, float] | None:
         """The last of what came in before this time."""

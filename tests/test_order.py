@@ -105,7 +105,19 @@ def test_an_input_without_times_passes_as_it_comes() -> None:
     add(first, [None, None])
     assert take(order) == [LOW, LOW]
     add(second, [1, 2])
+    assert take(order) == []  # all of the first may not have been seen
+    first.over = True
     assert take(order) == [1]
+
+
+def test_a_backlog_that_begins_without_times_holds_up_the_others_for_the_window() -> None:
+    order, first, second = two(window=1.0)
+    add(first, [None, None], arrived=5.0)
+    add(second, [1, 2])
+    second.backlog = False
+    assert take(order, 5.0) == [LOW, LOW]
+    assert take(order, 5.9) == []
+    assert take(order, 6.0) == [1, 2]
 
 
 def test_behind_the_backlogs_a_line_waits_for_the_window() -> None:

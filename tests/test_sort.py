@@ -93,6 +93,16 @@ def test_a_file_without_times_is_said_once_and_passes(place: Place) -> None:
     assert (ended.code, place.read()) == (0, b"no\ntimes\n" + lines("b", 1))
 
 
+def test_a_long_beginning_without_times_does_not_spoil_the_order(place: Place) -> None:
+    banner = b"a word of welcome, without any time in it\n" * 5_000
+    place.write("a.log", banner + lines("a", 1, 3))
+    place.write("b.log", lines("b", *range(2, 4_000, 2)))
+    ended = place.run("--once", "--sort", "-q", "a.log", "b.log", "-o", "merged.log")
+    wanted = banner + lines("a", 1) + lines("b", 2) + lines("a", 3)
+    assert (ended.code, ended.err) == (0, "")
+    assert place.read() == wanted + lines("b", *range(4, 4_000, 2))
+
+
 def test_a_format_can_be_given(place: Place) -> None:
     place.write("a.log", b"at 23~11~2026 12h00m02 a 2\n")
     place.write("b.log", b"at 23~11~2026 12h00m01 b 1\n")
