@@ -248,10 +248,16 @@ class SeriesTail:
             self._around.output.forward(source, until, last=last, close=close, feed=self.feed)
         )
         forward.add_done_callback(look_at)  # we may be cancelled before it fails
-        while not (await asyncio.wait([forward], timeout=HOLD_SECONDS))[0]:
-            if self._around.watch.take_change(self.series):
+        watch, now = self._around.watch, asyncio.get_running_loop().time
+        begun = now()
+        while True:
+            await watch.attend(self.series, forward)
+            if not forward.done():
+                await asyncio.wait([forward], timeout=max(0.0, begun + HOLD_SECONDS - now()))
+            if forward.done():
+                return forward.result()
+            if watch.take_change(self.series):
                 await self._look_again(hold=True)
-        return forward.result()
 
     async def _finish(self) -> None:
         """The run ends by itself: unfinished last lines are written, as cat would.

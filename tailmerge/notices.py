@@ -92,7 +92,8 @@ class Notices:
         self._mounts = ""
         self._folders: dict[str, _Folder] = {}
         self._by_number: dict[int, _Folder] = {}
-        self._places: dict[Probed, tuple[_Folder, ...]] = {}
+        self._places: dict[Probed, tuple[tuple[_Folder, str], ...]] = {}
+        """Where an input is told of: the folders, and its names in them."""
         self._lost: dict[Probed, None] = {}
         """What was told of and is no longer."""
         self._tell: Callable[[Iterable[Probed]], None] = lambda probed: None
@@ -124,16 +125,16 @@ class Notices:
 
     def follow(self, probed: Probed) -> bool:
         """Watch the folders of an input; False where the kernel cannot tell of all of it."""
-        folders: list[_Folder] = []
+        places: list[tuple[_Folder, str]] = []
         for path, name in probed.places():
             if (folder := self._watch(path)) is None:
-                for other in folders:
-                    self._leave(probed, other)
+                for other in places:
+                    self._leave(probed, *other)
                 return False
             folder.names.setdefault(name, []).append(probed)
             folder.others.clear()
-            folders.append(folder)
-        self._places[probed] = tuple(folders)
+            places.append((folder, name))
+        self._places[probed] = tuple(places)
         return True
 
     def _watch(self, path: str) -> _Folder | None:
@@ -155,17 +156,17 @@ class Notices:
 
     def forget(self, probed: Probed) -> None:
         """The input is watched no longer."""
-        for folder in self._places.pop(probed, ()):
-            self._leave(probed, folder)
+        for folder, name in self._places.pop(probed, ()):
+            self._leave(probed, folder, name)
         self._lost.pop(probed, None)
 
     @staticmethod
-    def _leave(probed: Probed, folder: _Folder) -> None:
-        for name, inputs in list(folder.names.items()):
-            if probed in inputs:
-                inputs.remove(probed)
-                if not inputs:
-                    del folder.names[name]
+    def _leave(probed: Probed, folder: _Folder, name: str) -> None:
+        inputs = folder.names.get(name, [])
+        if probed in inputs:
+            inputs.remove(probed)
+            if not inputs:
+                del folder.names[name]
         folder.others.clear()
 
     def check(self) -> list[Probed]:

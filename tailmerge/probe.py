@@ -66,14 +66,18 @@ class Probe:
             except OSError:
                 return  # no link
 
+    def begin(self, status: os.stat_result | None) -> None:
+        """What the first look found under the name: what is as it was then is no news."""
+        if self._signature == ():
+            self._signature = _sign(status) if status else None
+
     def probe(self, now: float, *, told: bool = False) -> News:
         """Whether anything happened since the last probe: one stat, mostly.
 
         `told`: the kernel said that something did, maybe beside the file.
         """
         try:
-            s = self._system.stat(self._keeping.path)
-            signature = (s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns)
+            signature = _sign(self._system.stat(self._keeping.path))
         except OSError:
             signature = None
         news = News.NONE
@@ -114,3 +118,7 @@ class Probe:
             for g in rotated
             if g.path in self._named and g.path and g.position
         )
+
+
+def _sign(status: os.stat_result) -> tuple[int, int, int, int]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

@@ -164,7 +164,9 @@ class Series:
                 found.error = error
                 return None  # it may be there as ever
             current = None
+            self._probe.begin(None)
         else:
+            self._probe.begin(status)
             current = identity(status)
             if not is_regular(status):
                 found.error = OSError(None, "is no longer a regular file, not read")

@@ -180,6 +180,8 @@ class Sweep:
         """Into what the kernel tells of and what is polled."""
         notices = self._notices
         again = dict.fromkeys(fresh)
+        if not again:
+            return
         self._polled = [p for p in self._polled if p not in again]
         self._told = [p for p in self._told if p not in again]
         for probed in again:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any
 
 from tailmerge.generation import News
 from tailmerge.notices import Notices
@@ -156,6 +157,16 @@ class Watch:
             return False
         del self._news[probed]
         return True
+
+    async def attend(self, probed: Probed, work: asyncio.Future[Any]) -> None:
+        """Wait until work for an input is done; no longer than until its name changes."""
+        work.add_done_callback(lambda _: self._wake(probed))
+        while not work.done() and self._news.get(probed) is not News.CHANGED:
+            self._waiting[probed] = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiting[probed]
+            finally:
+                del self._waiting[probed]
 
     async def wait(self, probed: Probed, seconds: float | None = None) -> News:
         """Wait for news, at most so long; `NONE` when the time, or the run, is over."""
