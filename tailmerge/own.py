@@ -28,6 +28,9 @@ from tailmerge.system import Identity, System, identity, is_regular
 REMEMBERED = 20
 """Beginnings of outputs that are remembered."""
 
+NOT_PLAIN = ("", os.curdir, os.pardir)
+"""Last parts of a name that are no name in the folder before them."""
+
 
 class Own:
     """The files of one run that its inputs must not be."""
@@ -157,24 +160,31 @@ class Own:
         self._files |= outputs
         discovery = discover(names, self._system, known)
         found = (file for file in discovery.found if file.kind is not Kind.STDIN)
-        return discovery, {file.name for file in found if self._is_ours(file)}
+        folders: dict[str, str] = {}
+        return discovery, {file.name for file in found if self._is_ours(file, folders)}
 
-    def _is_ours(self, found: Found) -> bool:
+    def _is_ours(self, found: Found, folders: dict[str, str]) -> bool:
+        """Whether this is ours; `folders` has where each one really is, so far."""
         if found.identity in self._files:
             return True
-        real = self._system.real(found.name)
+        place = self._place(found.name, folders)
+        plain = os.path.basename(place) not in NOT_PLAIN and not self._system.is_link(place)
+        real = place if plain else self._system.real(found.name)
         if self._output and real == self._output:
             return True
-        if {real, self._place(found.name)} & self._state_names(real):
+        if self._states and {real, place} & self._state_names(real):
             return True
         if not self._output:
             return False
         return found.matched and found.kind is Kind.FILE and self._is_copy(found)
 
-    def _place(self, name: str) -> str:
+    def _place(self, name: str, folders: dict[str, str] | None = None) -> str:
         """The name itself, a link not followed, in the folder where it really is."""
         folder, base = os.path.split(name)
-        return os.path.join(self._system.real(folder or "."), base)
+        folders = {} if folders is None else folders
+        if folder not in folders:
+            folders[folder] = self._system.real(folder or ".")
+        return os.path.join(folders[folder], base)
 
     def _state_names(self, name: str) -> set[str]:
         """The states, what stands beside them, and a new one of this name in the making."""

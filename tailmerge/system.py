@@ -165,6 +165,9 @@ class System:
         except OSError:
             return None  # closed
 
+    def is_link(self, path: str) -> bool:
+        return os.path.islink(path)
+
     def is_folder(self, path: str) -> bool:
         return os.path.isdir(path)
 
