@@ -26,8 +26,22 @@ LISTINGS = 3
 nowhere is no longer waited for then."""
 
 
+NOTHING: frozenset[Identity] = frozenset()
+"""One for all inputs."""
+
+
 class Beside:
     """The rotated forms of one series."""
+
+    __slots__ = (
+        "_folders",
+        "_keeping",
+        "_registry",
+        "_sizes",
+        "_system",
+        "came_up_together",
+        "failed",
+    )
 
     def __init__(
         self, keeping: Keeping, system: System, registry: Registry, folders: Folders
@@ -40,7 +54,7 @@ class Beside:
         """Of files that may be copies: their size, and since when it is so."""
         self.failed: list[tuple[str, OSError]] = []
         """Files whose status could not be asked for at the last look."""
-        self.came_up_together: set[Identity] = set()
+        self.came_up_together: frozenset[Identity] = NOTHING
         """Files that look like copies of the live one and were first seen with it."""
 
     def find_rotated(self, now: float) -> list[Seen]:

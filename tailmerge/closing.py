@@ -25,6 +25,8 @@ class _Open:
 class OpenRecords:
     """The files of one input that end in an open record."""
 
+    __slots__ = ("_open", "window")
+
     def __init__(self, window: float | None) -> None:
         """`window` in seconds; None: there are no records, only lines."""
         self.window = window

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from tailmerge.closing import OpenRecords
 from tailmerge.ending import Ending
@@ -59,8 +59,26 @@ async def tail_async(handle: BinaryIO | Tail, interval: float, write_func: Write
         await close_unread([duplicate], system)  # the lane was cancelled before it began
 
 
+NOTHING: frozenset[Any] = frozenset()
+"""One for all inputs."""
+
+
 class SeriesTail:
     """A name and its rotated forms: the old file is drained, then the new one forwarded."""
+
+    __slots__ = (
+        "_around",
+        "_failing",
+        "_look",
+        "_met",
+        "_named",
+        "_open",
+        "_paused",
+        "_refused",
+        "_twin",
+        "feed",
+        "series",
+    )
 
     def __init__(self, series: Series, around: Surroundings, *, named: bool) -> None:
         """`named`: it was given by its name, so that a missing one is said."""
@@ -70,7 +88,7 @@ class SeriesTail:
         self._named = named
         self._look: Look | None = None
         self._met = series.is_known
-        self._failing: set[Source] = set()
+        self._failing: frozenset[Source] = NOTHING
         """Files of which a read failed: they are tried again, without news."""
         self._refused = False
         """What was there last is not made of lines of bytes."""
@@ -152,7 +170,8 @@ class SeriesTail:
                 report.input_gone(name)
         else:
             self._met = True
-            self._failing.intersection_update(source for source, _ in look.reads)
+            if self._failing:
+                self._failing &= {source for source, _ in look.reads}
             if self._refused or self._failing or not report.input_works(name):
                 if look.rotated:
                     report.input_rotated(name, look.held)
@@ -220,10 +239,10 @@ class SeriesTail:
                 return True
             except OSError as error:
                 around.report.input_unreadable(self.series.path, error)
-                self._failing.add(source)
+                self._failing |= {source}
                 return True
             if source in self._failing or self._refused:
-                self._failing.discard(source)
+                self._failing -= {source}
                 self._refused = False
                 if not self._failing:
                     around.report.input_works(self.series.path)

@@ -14,6 +14,8 @@ DAMAGED_SECONDS = 60.0
 class Halves:
     """The ones of one series, each decompressed again only when it has changed."""
 
+    __slots__ = ("_met", "_rotate_wait")
+
     def __init__(self, rotate_wait: float) -> None:
         """`rotate_wait`: how many seconds one must be quiet that is watched."""
         self._rotate_wait = rotate_wait

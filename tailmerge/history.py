@@ -48,8 +48,8 @@ class History:
         self._start = start[:START]
         self._tail = tail
         self._end = end
-        self._marks: list[Mark] = []
-        self._recent: deque[Mark] = deque(maxlen=RECENT)
+        self._marks: tuple[Mark, ...] = ()
+        self._recent: deque[Mark] | tuple[Mark, ...] = ()  # most files are small
         self._next = max(START, end) * GROWTH
 
     def learn(self, buffer: bytearray, begin: int, cut: int, offset: int) -> None:
@@ -60,12 +60,15 @@ class History:
         end = offset + cut - begin
         while self._next <= end:
             at = begin + int(self._next) - offset
-            self._marks.append((int(self._next), bytes(view[max(begin, at - MARKER) : at])))
+            mark = bytes(view[max(begin, at - MARKER) : at])
+            self._marks = (*self._marks, (int(self._next), mark))
             self._next *= GROWTH
         tail = bytes(view[max(begin, cut - TAIL) : cut])
         self._tail = (self._tail + tail)[-TAIL:] if offset == self._end else tail
         self._end = end
         if end > START:
+            if not isinstance(self._recent, deque):
+                self._recent = deque(maxlen=RECENT)
             self._recent.append((end, self._tail[-MARKER:]))
 
     def begins_with(self, read_at: ReadAt, size: int) -> bool:

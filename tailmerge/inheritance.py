@@ -22,6 +22,8 @@ from tailmerge.system import System
 class Inheritance:
     """What one series takes over from others, or leaves to them."""
 
+    __slots__ = ("_keeping", "_registry", "_system")
+
     def __init__(self, keeping: Keeping, system: System, registry: Registry) -> None:
         self._keeping = keeping
         self._system = system

@@ -29,6 +29,8 @@ CUTS_REMEMBERED = 3
 class Keeping:
     """The generations of one series, the rotated ones oldest first."""
 
+    __slots__ = ("_folders", "_registry", "_system", "live", "name", "path", "rotated")
+
     def __init__(
         self, path: str, name: str, system: System, registry: Registry, folders: Folders
     ) -> None:

@@ -25,6 +25,19 @@ LONGEST_CHAIN = 40
 class Probe:
     """What is asked of one series between its looks."""
 
+    __slots__ = (
+        "_beside",
+        "_checked",
+        "_keeping",
+        "_named",
+        "_settling",
+        "_signature",
+        "_system",
+        "hand",
+        "seen",
+        "trouble",
+    )
+
     def __init__(
         self,
         keeping: Keeping,

@@ -36,7 +36,7 @@ from tailmerge.report import (
     output_busy,
     stopped_reading,
 )
-from tailmerge.series import Series
+from tailmerge.series import NOTHING, Series
 from tailmerge.settings import Settings
 from tailmerge.sight import Sight
 from tailmerge.streaming import StreamTail, opener
@@ -263,7 +263,7 @@ class Run:
                     self.folders,
                     rotate_wait=self.settings.rotate_wait,
                     lines=self.settings.lines if at_first and f.kind is Kind.FILE else None,
-                    named=frozenset(groups[f.name]),
+                    named=frozenset(groups[f.name]) or NOTHING,
                     passed_before=float("inf") if start else self.began,
                     entries=absent.entries() if absent else (),
                     name=f.absolute,

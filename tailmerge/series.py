@@ -39,9 +39,28 @@ MOST_CUTS = 10
 AHEAD_SECONDS = 1.0
 """How often a file is looked at that could be let go of but for lines that wait."""
 
+NOTHING: frozenset[str] = frozenset()
+"""One for all inputs."""
+
 
 class Series:
     """One input and the files that rotation made of it."""
+
+    __slots__ = (
+        "_beside",
+        "_folders",
+        "_looked",
+        "_probe",
+        "_registry",
+        "_rotate_wait",
+        "_settling",
+        "_system",
+        "_unreadable",
+        "hand",
+        "keeping",
+        "path",
+        "seen",
+    )
 
     def __init__(
         self,
@@ -52,7 +71,7 @@ class Series:
         *,
         rotate_wait: float = 5.0,
         lines: int | None = None,
-        named: frozenset[str] = frozenset(),
+        named: frozenset[str] = NOTHING,
         passed_before: float = float("inf"),
         entries: Iterable[Entry] = (),
         name: str = "",
@@ -77,7 +96,7 @@ class Series:
         self.seen = -1
         """Its size then, bytes."""
         self._looked = False
-        self._unreadable: set[str] = set()
+        self._unreadable: frozenset[str] = NOTHING
         self.keeping.restore(entries)
         registry.present.append(self.keeping)
         self._settling = Settling(
@@ -126,7 +145,7 @@ class Series:
             self._settle(found, now)
         for generation in [] if hold else list(self.keeping.rotated):
             self._let_go_if_quiet(generation, found, now)
-        unreadable = {path for path, _ in found.unreadable}
+        unreadable = frozenset(path for path, _ in found.unreadable) or NOTHING
         found.readable = sorted(self._unreadable - unreadable)
         self._unreadable = unreadable
         self._probe.trouble = found.error is not None or bool(unreadable)

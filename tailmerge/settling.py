@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from tailmerge.beside import Beside
+from tailmerge.beside import NOTHING, Beside
 from tailmerge.candidates import Candidates, Unclear
 from tailmerge.generation import Findings, Generation
 from tailmerge.halves import Halves
@@ -25,6 +25,22 @@ from tailmerge.system import Identity, System
 
 class Settling:
     """How the files of one series are settled at each look."""
+
+    __slots__ = (
+        "_beside",
+        "_copies",
+        "_halves",
+        "_inherit",
+        "_lines",
+        "_named",
+        "_passed_before",
+        "_system",
+        "_unpassed",
+        "keeping",
+        "newest",
+        "resumes",
+        "waits",
+    )
 
     def __init__(
         self,
@@ -51,7 +67,7 @@ class Settling:
         self.newest: Seen | None = None
         """The newest rotated file, read or not."""
         self._halves = Halves(rotate_wait)
-        self._unpassed: set[Identity] = set()
+        self._unpassed: frozenset[Identity] = NOTHING
         """Files to be passed over that could not be opened so far."""
         self._copies: list[Seen] = []
         """Compressed files whose originals are held open."""
@@ -67,9 +83,9 @@ class Settling:
         try:
             self.keeping.pass_over(file)
         except OSError:
-            self._unpassed.add(file.identity)  # nothing of it is read, and it is tried again
+            self._unpassed |= {file.identity}  # nothing of it is read, and it is tried again
         else:
-            self._unpassed.discard(file.identity)
+            self._unpassed -= {file.identity}
         self.newest = file
         return True
 
@@ -160,7 +176,7 @@ class Settling:
             self._copies = [file for file in matching.copies if file.compressed]
             self._remember_copies(candidates)
             if any(file.live for file in matching.new):
-                self._beside.came_up_together = {file.identity for file in matching.copies}
+                self._beside.came_up_together = frozenset(file.identity for file in matching.copies)
             for generation, file in matching.pairs:
                 try:
                     self._go_on(generation, file, cut, candidates, found, now)

@@ -25,8 +25,11 @@ NAME_SECONDS = 1.0
 SAFETY_SECONDS = 2.0
 """How often even that is looked at of which the kernel tells: a mapped file is silent."""
 
-SAFETY_PARTS = 10
-"""Of many inputs the kernel tells of, the names are looked at in so many safety sweeps."""
+SAFETY_ENDS = 2500
+"""So many inputs the kernel tells of are looked at in one safety sweep, by their ends."""
+
+SAFETY_NAMES = 250
+"""The same by their names."""
 
 BUSY_SECONDS = 1.0
 """How long after its last news an input counts as busy."""
@@ -73,8 +76,8 @@ class Sweep:
         self._busy: dict[Probed, float] = {}
         """What had news lately, and when."""
         self._notices: Notices | None = None
-        self._next = {"polled": 0, "told": 0}
-        """Whose names are next."""
+        self._next = {"polled": 0, "told": 0, "told ends": 0}
+        """Whose turn is next: of the names, and of the ends."""
         self._swept = self._safe = float("-inf")
         """When all was looked at last, and what the kernel tells of."""
         self.was_quick = False
@@ -84,6 +87,11 @@ class Sweep:
     @property
     def is_listening(self) -> bool:
         return self._notices is not None
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether the kernel tells of all that may happen."""
+        return self.is_listening and not (self._polled or self._unsettled)
 
     @property
     def is_busy(self) -> bool:
@@ -118,11 +126,14 @@ class Sweep:
             self._swept = now
             self._check_notices(asked)
             asked |= self._unsettled
-            self._ask(self._polled, "polled", self._names_a_sweep(), asked)
+            asked |= dict.fromkeys(self._system.find_changed(self._polled))
+            names = self._names_a_sweep()
+            asked |= dict.fromkeys(self._take_turn(self._polled, "polled", names))
             if now - self._safe >= SAFETY_SECONDS:
                 self._safe = now
-                names = max(NAMES_A_SWEEP, len(self._told) // SAFETY_PARTS)
-                self._ask(self._told, "told", names, asked)
+                ends = self._take_turn(self._told, "told ends", SAFETY_ENDS)
+                asked |= dict.fromkeys(self._system.find_changed(ends))
+                asked |= dict.fromkeys(self._take_turn(self._told, "told", SAFETY_NAMES))
         else:
             asked |= dict.fromkeys(self._system.find_changed(self._busy))
         for probed in asked:
@@ -136,13 +147,12 @@ class Sweep:
     def _names_a_sweep(self) -> int:
         return max(NAMES_A_SWEEP, int(len(self._polled) * self._interval / NAME_SECONDS) + 1)
 
-    def _ask(self, group: list[Probed], turn: str, names: int, asked: dict[Probed, None]) -> None:
-        """Of all of a group its ends, of some of it the names too."""
-        asked |= dict.fromkeys(self._system.find_changed(group))
+    def _take_turn(self, group: list[Probed], turn: str, most: int) -> list[Probed]:
+        """The ones of a group whose turn it is, at most so many."""
         begin = self._next[turn] % max(1, len(group))
-        end = begin + min(names, len(group))
-        asked |= dict.fromkeys(group[begin:end] + group[: max(0, end - len(group))])
+        end = begin + min(most, len(group))
         self._next[turn] = end
+        return group[begin:end] + group[: max(0, end - len(group))]
 
     def _probe(self, probed: Probed, now: float, found: Found, *, told: bool = False) -> None:
         if news := probed.probe(now, told=told):
@@ -205,5 +215,5 @@ class Sweep:
         for probed in told:
             if probed in self._watched:
                 self._probe(probed, now, found, told=True)
-        if found:
+        if found or self._unsettled:  # then to be looked at more often
             self._deliver(found)

@@ -24,6 +24,9 @@ BUSY_PART = 0.1
 """Of the interval: how soon inputs that had news are looked at again."""
 
 
+CALM_SECONDS = 0.5
+"""The longest pause where the kernel tells of all inputs, and none is looked after."""
+
 MOVE_SECONDS = 0.1
 """How long a change of names is left alone before it is looked at."""
 
@@ -43,6 +46,8 @@ class Watch:
         self._gone: list[Probed] = []
         self._news: dict[Probed, News] = {}
         self._waiting: dict[Probed, asyncio.Future[None]] = {}
+        self._called = asyncio.Event()
+        """There is something to look after that no sweep has seen."""
         self._moves = min(self._interval, MOVE_SECONDS)
         self._moving: dict[Probed, asyncio.TimerHandle] = {}
         """What has news of its names that are told in a moment."""
@@ -51,11 +56,13 @@ class Watch:
     def add(self, probed: Probed) -> None:
         self._watched[probed] = None
         self._fresh.append(probed)
+        self._called.set()
 
     def remove(self, probed: Probed) -> None:
         del self._watched[probed]
         self._news.pop(probed, None)
         self._gone.append(probed)
+        self._called.set()
         if moving := self._moving.pop(probed, None):
             moving.cancel()
 
@@ -73,13 +80,25 @@ class Watch:
                 if fresh and self._report:
                     await self._say_how(self._report)
                     self._report = None
-                await asyncio.sleep(self._pause())
+                await self._rest()
         finally:
             if self._listens:
                 self._lane.post(self._sweep.close)
 
+    async def _rest(self) -> None:
+        """Until the next sweep; where the kernel tells of all, longer, but for what is new."""
+        self._called.clear()
+        calm = CALM_SECONDS - self._interval
+        if calm > 0 and self._sweep.is_calm and not (self._fresh or self._gone):
+            timer = asyncio.get_running_loop().call_later(calm, self._called.set)
+            try:
+                await self._called.wait()
+            finally:
+                timer.cancel()
+        await asyncio.sleep(self._pause())
+
     def _pause(self) -> float:
-        """Until the next sweep, seconds: inputs that are busy are looked at sooner."""
+        """Seconds: inputs that are busy are looked at sooner."""
         if not self._sweep.is_busy:
             return self._interval
         return max(LEAST_SECONDS, self._interval * BUSY_PART)
@@ -93,7 +112,7 @@ class Watch:
 
         def deliver(found: list[tuple[Probed, News]]) -> None:
             try:
-                loop.call_soon_threadsafe(self.tell_all, found)
+                loop.call_soon_threadsafe(self._hear, found)
             except RuntimeError:
                 pass  # the run is over and its loop closed
 
@@ -104,6 +123,12 @@ class Watch:
         self._listens = True  # from now on there may be something to close
         await self._lane.send(start)
         self._listens = self._sweep.is_listening
+
+    def _hear(self, found: list[tuple[Probed, News]]) -> None:
+        """The kernel told of something: what comes of it may have to be looked after."""
+        if not self._sweep.is_calm:
+            self._called.set()
+        self.tell_all(found)
 
     async def _say_how(self, report: Report) -> None:
         folders, polled = await self._lane.call(self._sweep.describe)
