@@ -15,7 +15,7 @@ from helpers import append
 
 from tailmerge import readline
 from tailmerge.discover import discover
-from tailmerge.lane import JOIN_SECONDS, Lane, LaneStopped
+from tailmerge.lane import CARRIED, JOIN_SECONDS, Carrier, Lane, LaneStopped
 from tailmerge.system import System
 
 
@@ -253,3 +253,70 @@ async def test_a_blocking_call_on_a_lane_is_what_it_is_for(fd: int) -> None:
 async def test_a_test_may_write_its_files_itself(tmp_path: Path) -> None:
     (tmp_path / "b.log").write_bytes(b"x\n")
     assert os.stat("b.log").st_size == 2
+
+
+class CountingLoop:
+    """A loop that counts how often it is woken, and runs what it was given when told."""
+
+    def __init__(self) -> None:
+        self.woken = 0
+        self.ready: list[Callable[[], object]] = []
+
+    def call_soon_threadsafe(self, call: Callable[[], object]) -> None:
+        self.woken += 1
+        self.ready.append(call)
+
+    def call_soon(self, call: Callable[[], object]) -> None:
+        self.ready.append(call)
+
+    def turn(self) -> None:
+        ready, self.ready = self.ready, []
+        for call in ready:
+            call()
+
+
+def test_a_loop_is_woken_once_for_all_that_is_put_in_and_does_it_in_order() -> None:
+    loop = CountingLoop()
+    carrier = Carrier(loop)  # type: ignore[arg-type]
+    seen: list[int] = []
+    for number in range(CARRIED + 1):
+        carrier.put(seen.append, number)
+    assert (loop.woken, seen) == (1, [])
+    loop.turn()
+    assert seen == list(range(CARRIED))  # the rest in the next turn: others come between
+    loop.turn()
+    assert seen == list(range(CARRIED + 1))
+    carrier.put(seen.append, -1)
+    loop.turn()
+    assert (loop.woken, seen[-1]) == (2, -1)
+
+
+def test_what_a_call_puts_in_is_called_too() -> None:
+    loop = CountingLoop()
+    carrier = Carrier(loop)  # type: ignore[arg-type]
+    seen: list[str] = []
+    carrier.put(lambda: carrier.put(seen.append, "later"))
+    carrier.put(lambda: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        loop.turn()
+    loop.turn()
+    assert seen == ["later"]
+
+
+async def test_what_waits_for_ever_is_not_collected(capfd: pytest.CaptureFixture[str]) -> None:
+    """asyncio said "Task was destroyed but it is pending" when a run ended."""
+
+    async def wait_for_ever() -> None:
+        await asyncio.Event().wait()
+
+    async with Lane("tailmerge-test") as lane:
+        waiting = asyncio.create_task(lane.send(wait_for_ever))
+        await lane.call(int)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        del waiting
+        gc.collect()
+        running = lane._running
+        assert len(running) == 1
+    assert "destroyed" not in capfd.readouterr().err

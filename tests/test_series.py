@@ -1299,3 +1299,21 @@ def test_a_generation_that_begins_alike_is_not_taken_for_the_copy(body: int) -> 
         assert run.merged == before + other + BANNER + b"new\n"
 
     follow(story)
+
+
+def test_what_the_first_look_found_is_no_news_to_the_first_probe() -> None:
+    """Each of ten thousand inputs was looked at and read twice at the start."""
+    append("a.log", b"one\n")
+    series = Series("a.log", System(), Registry(), Folders(System()))
+    series.look(0.0)
+    assert series.probe(0.0) is News.NONE
+    append("a.log", b"two\n")
+    assert series.probe(0.1) is News.GREW
+
+
+def test_what_happened_after_the_first_look_is_news_to_the_first_probe() -> None:
+    append("a.log", b"one\n")
+    series = Series("a.log", System(), Registry(), Folders(System()))
+    series.look(0.0)
+    os.rename("a.log", "a.log.1")
+    assert series.probe(0.0) is News.CHANGED
