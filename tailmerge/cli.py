@@ -57,7 +57,9 @@ def command(
     def run() -> int:
         _allow_many_files()
         painter = None if quiet else find_painter(output, os.environ.get("TERM", ""))
-        return asyncio.run(_run(inputs, quiet, verbose, painter, **options), debug=debug)
+        # Not closed: that would wait for the executor's threads, and the process ends now.
+        runner = asyncio.Runner(debug=debug)
+        return runner.run(_run(inputs, quiet, verbose, painter, **options))
 
     return run
 

@@ -47,7 +47,7 @@ def test_importing_loads_nothing_beyond_what_is_needed(module: str, needs: str) 
 
 
 NOT_FOR_A_PLAIN_RUN = {
-    *("bz2", "gzip", "lzma", "zipfile", "tempfile", "shutil", "random", "shlex"),
+    *("ssl", "bz2", "gzip", "lzma", "zipfile", "tempfile", "shutil", "random", "shlex"),
     *("csv", "pathlib", "email", "importlib.metadata", "importlib.resources"),
     *("urllib.parse", "ipaddress", "xml", "http", "multiprocessing", "decimal", "pydoc"),
     *("click.testing", "click.shell_completion", "click._termui_impl"),
@@ -78,6 +78,11 @@ def test_a_run_without_news_imports_what_it_needs(tmp_path: Path) -> None:
     loaded = set(run_python("-c", PLAIN_RUN, *words).split())
     assert {"asyncio", "click", "tailmerge.writer", "tailmerge.resume"} <= loaded
     assert sorted(loaded & NOT_FOR_A_PLAIN_RUN) == []
+
+
+def test_what_the_command_goes_without_can_be_imported_later() -> None:
+    words = "import tailmerge.__main__ as m; m._import_asyncio(); import ssl; print(ssl.__name__)"
+    assert run_python("-c", words) == "ssl\n"
 
 
 def test_only_click_is_installed_with_it() -> None:
