@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -45,8 +46,17 @@ OPTIONS = {
 }
 """What is measured where `tailmerge --help` knows it, and the words that ask for it."""
 
-PLAIN = ("--no-state", "--fsync", "--match", "--exclude", "--record-start")
-"""Those that leave the lines and each file's order as they are."""
+SHAPED = ("--label", "--match")
+"""Those that are measured on the whole backlog, but not so often."""
+
+SLOW = ("--exclude", "--record-start", "--format json", "--sort")
+"""Those that are measured on a smaller backlog."""
+
+RESTORE: dict[str, Callable[[bytes], bytes]] = {
+    "--label": lambda line: line.partition(b": ")[2],
+    "--format json": lambda line: json.loads(line)["line"].encode() + b"\n",
+}
+"""How a line as it was is had from a line of the output, where that is another."""
 
 
 class Backlog:
@@ -59,24 +69,33 @@ class Backlog:
         self.output = folder / "merged.log"
         self._proven: set[str] = set()
 
-    def _checked(self, name: str, act: Callable[[], float], *, plain: bool = True) -> float:
+    def _checked(self, name: str, act: Callable[[], float], option: str = "") -> float:
         try:
             seconds = act()
-            if plain and name not in self._proven:
+            if name not in self._proven:
+                self._restore(option)
                 check_merged(self.output, self.inputs)
                 self._proven.add(name)
-            if plain and self.output.stat().st_size != self.size:
+            elif option not in RESTORE and self.output.stat().st_size != self.size:
                 raise Unmeasured("the output has the wrong size")
             return seconds
         finally:
             for path in self.folder.glob("merged.log*"):
                 path.unlink()
 
-    def command(self, *words: str, plain: bool = True) -> float:
+    def _restore(self, option: str) -> None:
+        """The output's lines as they were, where the option changes them."""
+        if restore := RESTORE.get(option):
+            plain = self.folder / "merged.log.plain"
+            with self.output.open("rb") as lines, plain.open("wb") as out:
+                out.writelines(restore(line) for line in lines)
+            plain.replace(self.output)
+
+    def command(self, *words: str, option: str = "") -> float:
         """The whole command, seconds."""
         command = [*TAILMERGE, "--once", *self.inputs, "-o", self.output, *words]
         name = " ".join(("command", *words))
-        return self._checked(name, lambda: run(command).seconds, plain=plain)
+        return self._checked(name, lambda: run(command).seconds, option)
 
     def inside(self, *, state: bool) -> float:
         """From the first read to the last write, seconds."""
@@ -130,6 +149,10 @@ def measure(bench: Bench) -> Outcome:
         backlog = Backlog(folder, make_backlog(folder, size, FILES))
         beside = _beside_cat(bench, backlog, outcome)
         cat = median(beside["cat a b c d > out"])
+        _line_by_line(bench, backlog, SHAPED, outcome)
+    with bench.place() as folder:
+        sample = make_backlog(folder, bench.pick(256, 32, 1) * MIB, FILES)
+        _line_by_line(bench, Backlog(folder, sample), SLOW, outcome)
     _small_samples(bench, cat / size, outcome)
     _four_gib(bench, outcome)
     return outcome
@@ -143,25 +166,16 @@ def _beside_cat(bench: Bench, backlog: Backlog, outcome: Outcome) -> dict[str, l
         "tailmerge, the same without a state": partial(backlog.inside, state=False),
         "tailmerge --once, the whole command": backlog.command,
     }
-    for name, words in OPTIONS.items():
-        if f"{words[0]} " in options():
-            run = partial(backlog.command, *words, plain=name in PLAIN)
-            runs[f"tailmerge --once {name}"] = run
-        else:
+    for name in OPTIONS:
+        if not _is_known(name):
             outcome.skipped.append(f"{name}: this tailmerge does not have it")
+        elif name not in SHAPED + SLOW:
+            runs[f"tailmerge --once {name}"] = _with_option(backlog, name)
     size = backlog.size
     say(f"  {size / MIB:.0f} MiB in {FILES} files")
     results = in_turn(bench.pick(5, 5, 1), runs)
     cat, piped, inside, free, whole = (median(results[name]) for name in list(runs)[:5])
-    rows = [
-        [name, f"{median(took):.3f}", f"{throughput(size, median(took)):.0f}",
-         f"{median(took) / cat:.2f}"]
-        for name, took in results.items()
-        if took
-    ]  # fmt: skip
-    outcome.tables.append(
-        Table(f"{size / MIB:.0f} MiB in {FILES} files", ["", "s", "MiB/s", "time / cat"], rows)
-    )
+    outcome.tables.append(_table(f"{size / MIB:.0f} MiB in {FILES} files", size, results))
     outcome.aims += [
         Aim("backlog, first read to last write / cat", inside / cat, 1.15),
         Aim("backlog, with a state / without", inside / free, 1.1),
@@ -171,13 +185,44 @@ def _beside_cat(bench: Bench, backlog: Backlog, outcome: Outcome) -> dict[str, l
             Aim("backlog, whole command / cat", whole / cat, 1.5),
             Aim("backlog, whole command / (cat piped to cat)", whole / piped, 0.8),
         ]
-    for name in ("--label", "--match") if size >= GIB else ():
-        if took := results.get(f"tailmerge --once {name}"):
-            outcome.aims.append(Aim(f"backlog, {name} / cat", median(took) / cat, 2.2))
     outcome.figures |= {
         "backlog": {name: throughput(size, median(took)) for name, took in results.items() if took}
     }
     return results
+
+
+def _is_known(name: str) -> bool:
+    return f"{OPTIONS[name][0]} " in options()
+
+
+def _with_option(backlog: Backlog, name: str) -> Callable[[], float]:
+    return partial(backlog.command, *OPTIONS[name], option=name)
+
+
+def _table(title: str, size: int, results: dict[str, list[float]]) -> Table:
+    """Seconds, speed, and the ratio to the first one's."""
+    cat = median(next(iter(results.values())))
+    rows = [
+        [name, f"{s:.3f}", f"{throughput(size, s):.0f}", f"{s / cat:.2f}"]
+        for name, s in ((name, median(took)) for name, took in results.items() if took)
+    ]
+    return Table(title, ["", "s", "MiB/s", "time / cat"], rows)
+
+
+def _line_by_line(bench: Bench, backlog: Backlog, names: tuple[str, ...], outcome: Outcome) -> None:
+    """What handles each line."""
+    runs: dict[str, Callable[[], float]] = {"cat": partial(backlog.shell, 'exec cat "$@"')}
+    for name in filter(_is_known, names):
+        runs[f"tailmerge --once {name}"] = _with_option(backlog, name)
+    size = backlog.size
+    say(f"  {size / MIB:.0f} MiB, {', '.join(names)}")
+    results = in_turn(bench.pick(3, 1, 1), runs)
+    outcome.tables.append(_table(f"{size / MIB:.0f} MiB, line by line", size, results))
+    cat = median(results.pop("cat"))
+    took = {name: median(found) for name, found in results.items() if found}
+    outcome.figures["backlog"] |= {name: throughput(size, s) for name, s in took.items()}
+    if size >= GIB:
+        outcome.aims += [Aim(f"backlog, {name} / cat", s / cat, 2.2) for name, s in took.items()]
 
 
 def _small_samples(bench: Bench, cat: float, outcome: Outcome) -> None:
@@ -251,12 +296,6 @@ def _four_gib(bench: Bench, outcome: Outcome) -> None:
         runs = {"cat": partial(backlog.shell, 'exec cat "$@"'), "tailmerge": backlog.command}
         results = in_turn(bench.pick(3, 1, 1), runs)
     cat = median(results["cat"])
-    rows = [
-        [name, f"{median(took):.2f}", f"{throughput(size, median(took)):.0f}",
-         f"{median(took) / cat:.2f}"]
-        for name, took in results.items()
-    ]  # fmt: skip
-    columns = ["", "s", "MiB/s", "time / cat"]
-    outcome.tables.append(Table(f"{size / GIB:.0f} GiB, the whole command", columns, rows))
+    outcome.tables.append(_table(f"{size / GIB:.0f} GiB, the whole command", size, results))
     ratio = median(results["tailmerge"]) / cat
     outcome.aims.append(Aim("backlog of 4 GiB, whole command / cat", ratio, 1.25))
