@@ -15,6 +15,9 @@ from tailmerge.source import Source
 from tailmerge.state import Entry, Record, State
 from tailmerge.system import System
 
+LISTINGS = 2
+"""How often a folder is listed for one file: once more where it is nowhere to be seen."""
+
 
 class Again:
     """Finds batches' bytes where a state tells of them."""
@@ -70,12 +73,15 @@ class Again:
         `marker` is a digest of the last bytes before `end`: of a file that was just begun
         little is known, and that fits several.
         """
-        forms = self._look_through(state).find_forms(entry.series, entry.series, 0.0)
-        paths = [entry.position.path, entry.series, *(form.path for form in forms)]
-        for path in dict.fromkeys(paths):
-            source = self._open_fitting(path, entry.position, end, marker)
-            if source:
-                return source
+        folders = self._look_through(state)
+        for _ in range(LISTINGS):
+            forms = folders.find_forms(entry.series, entry.series, 0.0)
+            paths = [entry.position.path, entry.series, *(form.path for form in forms)]
+            for path in dict.fromkeys(paths):
+                source = self._open_fitting(path, entry.position, end, marker)
+                if source:
+                    return source
+            folders.forget(entry.series)  # names may have moved while they were listed
         return None
 
     def _look_through(self, state: State) -> Folders:

@@ -100,6 +100,14 @@ class SeriesTail:
     async def prepare(self) -> None:
         """Look for the first time: what is there now is what a one-shot run reads."""
         await self._look_again()
+        if self._around.once:
+            await self._await_gone()
+
+    async def _await_gone(self) -> None:
+        """Look again until it is sure what is gone, for a second at most: names may move."""
+        while self._look and self._look.gone and not self._around.ending.stopped:
+            await asyncio.sleep(self._look.again or 0)
+            await self._look_again()
 
     async def run(self) -> None:
         around = self._around
@@ -288,6 +296,7 @@ class SeriesTail:
             await self._close_quiet_records()
             self._around.report.input_finished(self.series.path)
             return
+        await self._await_gone()
         for source in await self._around.output.call(self.series.keeping.unfinished):
             await self._forward(source, None, last=True)
         self._around.report.input_finished(self.series.path)

@@ -31,6 +31,7 @@ class Generation:
 
     __slots__ = (
         "changed",
+        "gone",
         "missed",
         "path",
         "position",
@@ -63,6 +64,9 @@ class Generation:
         """When it was last seen to grow, or rotated, seconds of the loop's clock."""
         self.missed = False
         """It was cut, and one look found no copy of it."""
+        self.gone: float | None = None
+        """Since when it is nowhere to be seen, seconds of the loop's clock, though it was not
+        read to its end; None: it is there, or there is nothing left to read."""
         self.seen = time.time() if seen is None else seen
         """When there was a file of this content last, seconds since the epoch."""
         self.unsure = False
@@ -116,6 +120,8 @@ class Look(NamedTuple):
     """Rotated files that could not be read before."""
     lost: int = 0
     """Bytes that were seen in the file's size and cut before they could be read."""
+    gone: bool = False
+    """What was not read to its end is nowhere to be seen: it may be found a moment later."""
     held: int = 0
     """Files of the series that are held open."""
     over: bool = False
@@ -134,6 +140,9 @@ class Findings:
         self.rewritten = False
         self.let_go = False
         self.lost = 0
+        self.gone = False
+        self.vanished = False
+        """What was not read to its end is gone since this look: its name may just have moved."""
         self.unsettled = False
         self.begun = False
         """A file was found cut and begins again."""

@@ -25,6 +25,9 @@ from tailmerge.system import Identity, System
 CUTS_REMEMBERED = 3
 """How many cut contents of which no copy was found are kept in mind for each series."""
 
+GONE_SECONDS = 1.0
+"""How long a file must be nowhere to be seen before what was not read of it is given up."""
+
 
 class Keeping:
     """The generations of one series, the rotated ones oldest first."""
@@ -256,15 +259,34 @@ class Keeping:
                 found += [generation.source] if generation.source else []
         return found
 
-    def give_up_gone(self) -> int:
-        """What was not read of files that are gone, bytes; each is told once."""
-        lost = 0
+    def note_gone(self, now: float) -> bool:
+        """See which files are gone that were not read to their end; whether one is so newly."""
+        newly = False
         for generation in self.rotated:
             position = generation.position
             if position and generation.path is None and generation.size > position.offset:
+                newly = newly or generation.gone is None
+                generation.gone = now if generation.gone is None else generation.gone
+            else:
+                generation.gone = None
+        return newly
+
+    def give_up_gone(self, now: float) -> int:
+        """What was not read of files that are gone for good, bytes; each is told once.
+
+        A folder that is listed while names in it move may not show one of them.
+        """
+        lost = 0
+        for generation in self.rotated:
+            position, gone = generation.position, generation.gone
+            if position and gone is not None and now - gone >= GONE_SECONDS:
                 lost += generation.size - position.offset
-                generation.size = position.offset
+                generation.size, generation.gone = position.offset, None
         return lost
+
+    def awaits_gone(self) -> bool:
+        """Whether files are gone that were not given up yet."""
+        return any(generation.gone is not None for generation in self.rotated)
 
     def is_over(self) -> bool:
         """Whether the file of this name is a compressed one, which does not grow."""

@@ -15,6 +15,9 @@ from tailmerge.lines import BLOCK
 from tailmerge.position import ReadAt, digest
 from tailmerge.state import Record
 
+MOST_SHIFT = 64 << 10
+"""So many bytes of others are looked through for the beginning of a batch."""
+
 
 class Verdict(enum.Enum):
     """What the comparison found."""
@@ -62,8 +65,29 @@ def examine(record: Record, size: int, read_output: ReadAt, read_batch: ReadAt |
     if size == record.at + record.length and edges_fit(record, read_output):
         return Finding(Verdict.SETTLED, record.length)
     if read_batch is None:
+        if _stands_whole(record, size, read_output):
+            return Finding(Verdict.SETTLED, record.length)
         return Finding(Verdict.UNKNOWN)
     return _compare(record, size, read_output, read_batch)
+
+
+def _stands_whole(record: Record, size: int, read_output: ReadAt) -> bool:
+    """Whether a batch that cannot be had again is there, told by its first and last bytes.
+
+    Others may have appended whole lines between the announcement and its first byte, and
+    anything behind its last one.
+    """
+    last = size - record.length  # where it could begin at the latest
+    between = read_output(max(0, min(MOST_SHIFT, last - record.at)), record.at)
+    at = 0
+    while record.at + at <= last:
+        if edges_fit(record._replace(at=record.at + at), read_output):
+            return True
+        line = between.find(b"\n", at) + 1
+        if not line:
+            return False
+        at = line
+    return False
 
 
 def _compare(record: Record, size: int, read_output: ReadAt, read_batch: ReadAt) -> Finding:

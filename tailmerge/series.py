@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from tailmerge.beside import Beside
 from tailmerge.folders import Folders
 from tailmerge.generation import Findings, Generation, Look, News
-from tailmerge.keeping import Keeping
+from tailmerge.keeping import GONE_SECONDS, Keeping
 from tailmerge.match import Seen
 from tailmerge.packed import PackedSource
 from tailmerge.position import HEAD
@@ -136,10 +136,10 @@ class Series:
         found = Findings()
         self._settle(found, now)
         for _ in range(MOST_CUTS):
-            if not found.begun:
+            if not (found.begun or found.vanished):
                 break
             # What it holds now may be newer than the listing: another copy may stand there.
-            found.begun = False
+            found.begun = found.vanished = False
             self._glance()
             self._folders.forget(self.path)
             self._settle(found, now)
@@ -248,6 +248,8 @@ class Series:
         waits = [deadline - now for deadline in deadlines if deadline > now]
         if found.unsettled:
             waits.append(SETTLE_SECONDS)
+        if found.gone:
+            waits.append(GONE_SECONDS / 4)
         if any(g.source and g.source.is_ahead for g in self.keeping.rotated):
             waits.append(AHEAD_SECONDS)
         self._glance()
@@ -270,6 +272,7 @@ class Series:
             unreadable=tuple(found.unreadable),
             readable=tuple(found.readable),
             lost=found.lost,
+            gone=found.gone,
             held=len(held),
             over=self.keeping.is_over(),
         )

@@ -131,8 +131,10 @@ class Settling:
                     continue
                 found.begun = True
                 found.rewritten = True
+        found.vanished = keeping.note_gone(now) or found.vanished
         if not (self.waits or found.unsettled or found.unreadable or found.error):
-            found.lost += keeping.give_up_gone()  # else it may be in what is not there yet
+            found.lost += keeping.give_up_gone(now)  # else it may be in what is not there yet
+            found.gone = keeping.awaits_gone()
         self._put_in_order(rotated, now)
 
     def _put_in_order(self, rotated: list[Seen], now: float) -> None:

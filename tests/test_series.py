@@ -29,6 +29,7 @@ from tailmerge.follow import SeriesTail
 from tailmerge.generation import News
 from tailmerge.registry import Registry
 from tailmerge.series import Series
+from tailmerge.state import Entry
 from tailmerge.surroundings import Surroundings
 from tailmerge.system import System
 from tailmerge.watch import Watch
@@ -355,6 +356,58 @@ def test_a_listing_that_missed_a_name_is_made_again() -> None:
 
     follow(story, system=system)
     assert system.spent
+
+
+def leave_half_read(name: str) -> list[Entry]:
+    """What a run tells the next one that did not read the last five bytes of a rotated file."""
+    append("a.log", b"1\n")
+    run = follow(nothing, once=True)
+    os.rename("m.log", "before.log")
+    append("a.log", b"late\n")
+    rotate(old=name)
+    append("a.log", b"2\n")
+    (entry,) = run.series[0].keeping.entries()
+    return [entry._replace(size=7)]
+
+
+def hide(names: Any, folder: str) -> Any:
+    """As a listing that is read while names move may miss one."""
+    return iter(())
+
+
+@pytest.mark.parametrize("listings", [1, 2, 4])
+@pytest.mark.parametrize("once", [False, True])
+def test_a_file_whose_name_moves_is_looked_for_again_before_it_is_given_up(
+    once: bool, listings: int
+) -> None:
+    """Old symptom: "lines may be missing" about a file that was read a moment later."""
+    entries = leave_half_read("a.log.1")
+    system = Faulty(names=[hide] * listings)
+
+    async def story(run: Run) -> None:
+        await run.seconds(0 if once else 3)
+
+    run = follow(story, system=system, once=once, entries=entries)
+    assert system.spent
+    assert sorted(run.merged.split()) == [b"2", b"late"]
+    assert "may be missing" not in "".join(run.words)
+
+
+@pytest.mark.parametrize("end", ["once", "followed", "finished at once"])
+def test_a_file_that_is_gone_with_unread_lines_is_said_once(end: str) -> None:
+    entries = leave_half_read("a.log.1")
+    os.unlink("a.log.1")
+
+    async def story(run: Run) -> None:
+        await run.seconds(60 if end == "followed" else 0)
+        if end == "finished at once":
+            run.finish()
+
+    run = follow(story, once=end == "once", entries=entries)
+    assert "".join(run.words).count("a.log: lines may be missing, 5 bytes were gone") == 1
+    entries = list(run.series[0].keeping.entries())
+    again = follow(story, once=end == "once", entries=entries)
+    assert "may be missing" not in "".join(again.words)
 
 
 # copied and truncated
