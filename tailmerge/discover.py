@@ -10,7 +10,8 @@ import enum
 import glob
 import os
 import stat
-from collections.abc import Collection, Iterable, Mapping
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -18,6 +19,12 @@ from tailmerge.rotation import find_roots
 from tailmerge.system import Identity, System, identity
 
 STDIN = "-"
+
+TICK_SECONDS = 2.0
+"""How coarse the time may be at which a folder says that it was changed."""
+
+MOST_PASSED = 9
+"""So often in a row a pattern is passed over: a server's clock may tell anything."""
 
 
 class Kind(enum.Enum):
@@ -73,16 +80,63 @@ def is_pattern(name: str) -> bool:
     return name != STDIN and glob.has_magic(name)
 
 
+class Unchanged:
+    """Folders that are as they were when a pattern was asked for: nothing new matches it.
+
+    To list ten thousand names each second costs more than all else of a run at rest.
+    """
+
+    def __init__(self, system: System, clock: Callable[[], float] = time.time) -> None:
+        """`clock` tells the seconds since the epoch."""
+        self._system = system
+        self._clock = clock
+        self._stamps: dict[str, tuple[int, ...] | None] = {}
+        self._passed: dict[str, int] = {}
+
+    def finds(self, pattern: str) -> bool:
+        """Whether it can be passed over this time; if not it is asked for now.
+
+        Only where the pattern is all in its last part, and so in one folder.
+        """
+        folder = os.path.dirname(pattern)
+        stamp = None if glob.has_magic(folder) else self._stamp(folder or ".")
+        passed = self._passed.get(pattern, 0) + 1
+        if stamp is None or stamp != self._stamps.get(pattern) or passed > MOST_PASSED:
+            self._stamps[pattern], self._passed[pattern] = stamp, 0
+            return False
+        self._passed[pattern] = passed
+        return True
+
+    def _stamp(self, folder: str) -> tuple[int, ...] | None:
+        """What tells that a folder was changed; None: it was just now, and may be again in
+        the same tick of its clock."""
+        try:
+            status = self._system.stat(folder)
+        except OSError:
+            return None
+        if abs(self._clock() - status.st_mtime) < TICK_SECONDS:
+            return None
+        return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
+
+
 def discover(
-    names: Iterable[str], system: System, known: frozenset[str] = frozenset()
+    names: Iterable[str],
+    system: System,
+    known: frozenset[str] = frozenset(),
+    unchanged: Unchanged | None = None,
 ) -> Discovery:
-    """Look at names and patterns, `known` names left out; blocks, so call it on a lane."""
+    """Look at names and patterns, `known` names left out; blocks, so call it on a lane.
+
+    `unchanged` knows what need not be asked for again.
+    """
     found: list[Found] = []
     unmatched = []
     met = set()
     folders: dict[str, None] = {}
     for name in names:
         if is_pattern(name) and not os.path.lexists(name):
+            if unchanged and unchanged.finds(name):
+                continue
             matches = sorted(glob.glob(name, recursive=True))
             if not matches:
                 unmatched.append(name)

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterable
 
 from tailmerge.batch import Batch
-from tailmerge.discover import STDIN, Discovery, Found, Kind, discover
+from tailmerge.discover import STDIN, Discovery, Found, Kind, Unchanged, discover
 from tailmerge.journal import KEPT_SUFFIX, default_state, read_state
 from tailmerge.named import Ahead, NamedFile
 from tailmerge.output import Output
@@ -45,6 +45,7 @@ class Own:
         self._system = system
         self._output = ""
         """Where the output's name leads; empty for standard output."""
+        self._unchanged = Unchanged(system)
         self._states: set[str] = set()
         self._files: set[Identity] = set()
         self._contents: list[Position] = []
@@ -158,7 +159,7 @@ class Own:
         `outputs` are files that are or were the output.
         """
         self._files |= outputs
-        discovery = discover(names, self._system, known)
+        discovery = discover(names, self._system, known, self._unchanged)
         found = (file for file in discovery.found if file.kind is not Kind.STDIN)
         folders: dict[str, str] = {}
         return discovery, {file.name for file in found if self._is_ours(file, folders)}

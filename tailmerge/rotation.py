@@ -22,6 +22,9 @@ _INSIDE = re.compile(
     re.DOTALL,
 )
 
+_LIKELY = re.compile(r"[-._]\d")
+"""What stands in every name that one of the two fits."""
+
 
 class Rotated(NamedTuple):
     """A name that could be a rotated form of `base`."""
@@ -42,10 +45,12 @@ class Rotated(NamedTuple):
 
 def rotated_forms(name: str) -> Iterator[Rotated]:
     """Of which names this one could be a rotated form; none for most."""
-    plain, suffix = os.path.splitext(name)
-    compressed = suffix in COMPRESSED
+    plain, dot, suffix = name.rpartition(".")
+    compressed = bool(plain) and dot + suffix in COMPRESSED
     if not compressed:
         plain = name
+    if not _LIKELY.search(plain):
+        return  # ten thousand names are asked for again and again, most of them so
     if found := _AFTER.fullmatch(plain):
         yield _rotated(found["base"], name, found, compressed)
     if found := _INSIDE.fullmatch(plain):

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 from helpers import Faulty, append, fault
 
-from tailmerge.discover import STDIN, Discovery, Kind, discover, group_rotated, is_pattern
+from tailmerge.discover import (
+    MOST_PASSED,
+    STDIN,
+    Discovery,
+    Kind,
+    Unchanged,
+    discover,
+    group_rotated,
+    is_pattern,
+)
 from tailmerge.system import System
 
 
@@ -189,3 +200,32 @@ def test_every_name_is_in_exactly_one_group() -> None:
     assert sorted([*groups, *(name for rotated in groups.values() for name in rotated)]) == sorted(
         names
     )
+
+
+def test_a_folder_that_did_not_change_is_not_listed_again_but_now_and_then() -> None:
+    Path("a.log").write_bytes(b"")
+    later = [time.time() + 10]
+    unchanged = Unchanged(System(), lambda: later[0])
+    ask = partial(discover, ["*.log"], System(), frozenset(), unchanged)
+    found = [len(ask().found) for _ in range(MOST_PASSED + 3)]
+    assert found == [1, *[0] * MOST_PASSED, 1, 0]
+    Path("b.log").write_bytes(b"")
+    os.utime(".", (1, 1))  # whatever its time is: it is another one
+    assert [file.name for file in ask().found] == ["a.log", "b.log"]
+
+
+def test_a_folder_that_was_changed_just_now_is_listed_again() -> None:
+    """A name that comes in the same tick of its clock leaves no other time."""
+    Path("a.log").write_bytes(b"")
+    unchanged = Unchanged(System())
+    assert [len(discover(["*.log"], System(), frozenset(), unchanged).found) for _ in "abc"] == [
+        *[1] * 3
+    ]
+
+
+def test_a_pattern_over_several_folders_is_asked_for_each_time() -> None:
+    os.makedirs("one")
+    Path("one/a.log").write_bytes(b"")
+    unchanged = Unchanged(System(), lambda: time.time() + 10)
+    ask = partial(discover, ["*/*.log"], System(), frozenset(), unchanged)
+    assert [len(ask().found) for _ in "abc"] == [1, 1, 1]
