@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 from typing import NoReturn
 
@@ -13,6 +14,9 @@ of which is garbage, and looking at each 700 more takes a third of the start."""
 
 def main() -> NoReturn:
     """Import the command and run it."""
+    interrupt = signal.getsignal(signal.SIGINT)
+    if interrupt is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever interrupts an import wants no trace
     gc.disable()  # nothing that is imported is garbage: looking for some costs a short run a tenth
     _import_asyncio()
     from tailmerge.cli import main
@@ -20,6 +24,7 @@ def main() -> NoReturn:
     gc.freeze()
     gc.set_threshold(YOUNG)
     gc.enable()
+    signal.signal(signal.SIGINT, interrupt)
     main()
 
 

@@ -69,7 +69,7 @@ async def run_fully_async(
     for at most `window` seconds; `time_format` is the times' strptime format where they are
     not recognised, and `utc` takes the ones without a zone as UTC. With `record_start` a line in
     which that is not found continues the record above it; `label` is a template of what stands
-    before each line, `match` and `exclude` are what lines, or records, are kept or dropped by,
+    before each line, `match` and `exclude` (one or several) keep and drop lines, or records,
     and the `format` "json" makes an object of each line. Messages go to the logger
     "tailmerge" unless a `report` takes them; `sight` is who looks on.
 
@@ -109,8 +109,8 @@ async def run_fully_async(
                 utc=utc,
                 record_start=record_start,
                 label=label,
-                match=tuple(match),
-                exclude=tuple(exclude),
+                match=(match,) if isinstance(match, str) else tuple(match),
+                exclude=(exclude,) if isinstance(exclude, str) else tuple(exclude),
                 as_json=format == "json",
             ),
             report=report,

@@ -23,7 +23,10 @@ def choose_route(settings: Settings, report: Report, system: System) -> MakeRout
     from tailmerge.shape import Shape
     from tailmerge.shaped import Shaped
     from tailmerge.timekeeper import Timekeeper
-    from tailmerge.timestamps import Clock
+    from tailmerge.timestamps import Clock, check_time_format
+
+    if settings.time_format is not None:
+        check_time_format(settings.time_format)
 
     def make_clock(modified: float | None) -> Clock:
         return Clock(time_format=settings.time_format, utc=settings.utc, modified=modified)

@@ -133,7 +133,14 @@ def test_what_is_wrong_is_said(place: Place, words: list[str], said: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"match": ["("]}, {"label": "{x}"}, {"format": "xml"}, {"record_start": "("}]
+    "wrong",
+    [
+        {"match": ["("]},
+        {"label": "{x}"},
+        {"format": "xml"},
+        {"record_start": "("},
+        {"sort": True, "time_format": "xml"},
+    ],
 )
 def test_the_library_says_what_is_wrong_before_anything_is_opened(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"no regular expression|is no field|no format|xml"):
@@ -281,6 +288,13 @@ def test_a_handles_records_are_whole_too() -> None:
         how = {"once": True, "record_start": r"^\S", "match": ["more", "two"]}
         asyncio.run(run_fully_async([handle], 0.01, "merged.log", **how))
     assert Path("merged.log").read_bytes() == b"one\n more\ntwo\n"
+
+
+def test_a_pattern_alone_is_one_pattern() -> None:
+    Path("a.log").write_bytes(b"one\nnone\nten\n")
+    run = run_fully_async(["a.log"], 0.01, "merged.log", once=True, match="one", exclude="no")
+    asyncio.run(run)
+    assert Path("merged.log").read_bytes() == b"one\n"
 
 
 def test_a_handles_record_is_closed_by_the_window() -> None:

@@ -430,3 +430,18 @@ def test_a_signal_that_comes_while_many_threads_wake_the_loop_is_not_lost() -> N
     """Old symptom: the pipe that wakes the loop was full, and the run went on for ever."""
     done = subprocess.run([sys.executable, "-c", FULL], capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_an_interrupt_while_modules_are_imported_says_nothing() -> None:
+    program = """
+import signal, sys
+class Interrupting:
+    def find_spec(self, name, path, target=None):
+        if name == "tailmerge.cli":
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+from tailmerge.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
