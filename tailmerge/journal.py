@@ -149,14 +149,9 @@ class Journal:
         Raises:
             OSError: the journal cannot grow; it is as it was, and this can be tried again.
         """
-        reaches = [(s.source, s.start, s.end, digest(s.marker)) for s in batch.spans]
-        first, last = digest(batch.first), digest(batch.last)
-        line = format_record(
-            reaches, at, batch.length, first, last, not batch.again, batch.kept_at or 0
-        )
         if not batch.again and batch.kept_at is None:
             self._keep(batch)
-        self._append("".join(self._notes) + line)
+        self._append("".join(self._notes) + _record_of(batch, at, kept=not batch.again))
         self._records += 1
         self._clear_notes()
 
@@ -200,9 +195,7 @@ class Journal:
         line = SETTLED if self._unsettled_kept else ""
         self._unsettled_kept = False
         if batch.spans:
-            reaches = [(s.source, s.start, s.end, digest(s.marker)) for s in batch.spans]
-            first, last = digest(batch.first), digest(batch.last)
-            line = format_record(reaches, 0, batch.length, first, last, False) + SETTLED
+            line = _record_of(batch, 0, kept=False) + SETTLED
         if line:
             self._notes.append(line)
             self.flush()  # where the disk is full, with the next one: it would come again
@@ -211,13 +204,21 @@ class Journal:
         """A file became known: said with the next record, which may be about it."""
         self._notes.append(format_entry(entry))
 
-    def reopened(self, mark: Mark, past: Iterable[Position]) -> None:
-        """The output is another file now; all batches before are whole in the old one."""
-        self._append("".join(self._notes) + format_mark(mark, past))
+    def reopened(self, mark: Mark, past: Iterable[Position], rest: Batch | None) -> None:
+        """The output is another file now; all batches before are whole in the old one.
+
+        But for the `rest` of the last, which goes to the new one: said in the same write,
+        or a kill would leave it in neither.
+        """
+        text = "".join(self._notes) + format_mark(mark, past)
+        if rest and rest.length:
+            text += _record_of(rest, mark.position.offset, kept=not rest.again)
+        self._append(text)
         self._clear_notes()
         self.news += 1
         self._begin_records()
-        self._unsettled_kept = False
+        self._records = int(bool(rest and rest.length))
+        self._unsettled_kept = bool(self._records and rest and not rest.again)
 
     def _append(self, text: str) -> None:
         data = text.encode("ascii")
@@ -348,6 +349,13 @@ class Journal:
             if fd >= 0:
                 self._system.close(fd)
         self._fd = self._kept_fd = -1
+
+
+def _record_of(batch: Batch, at: int, *, kept: bool) -> str:
+    """The line of a batch that is to be written behind the output's byte `at`."""
+    reaches = [(s.source, s.start, s.end, digest(s.marker)) for s in batch.spans]
+    first, last = digest(batch.first), digest(batch.last)
+    return format_record(reaches, at, batch.length, first, last, kept, batch.kept_at or 0)
 
 
 def _pid(text: bytes) -> int | None:

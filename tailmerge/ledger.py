@@ -155,11 +155,11 @@ class Ledger:
         """A stream has taken a batch: its positions are written down."""
         self._journal.took(batch)
 
-    def reopened(self, before: Position, now: Position) -> None:
+    def reopened(self, before: Position, now: Position, rest: Batch | None) -> None:
         assert self._output
         self._state.past.append(before)
         del self._state.past[:-PAST_OUTPUTS]
-        self._journal.reopened(Mark(self._path, now), self._state.past)
+        self._journal.reopened(Mark(self._path, now), self._state.past, rest)
 
     # what is on the disk, with --fsync
 

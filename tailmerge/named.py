@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from functools import partial
 from typing import Protocol
 
 from tailmerge.batch import Batch
@@ -26,7 +27,7 @@ class Ahead(Protocol):
 
     def announce(self, batch: Batch, at: int) -> None: ...
 
-    def reopened(self, before: Position, now: Position) -> None: ...
+    def reopened(self, before: Position, now: Position, rest: Batch | None) -> None: ...
 
 
 class Durable(Protocol):
@@ -148,20 +149,27 @@ class NamedFile(Output):
     async def append(self, batch: Batch) -> None:
         if self.durable:
             await self.durable.before(batch)
-        await self._find_again()
-        await self._announce(batch)
-        rest: Batch | None = batch
+        await self._find_again(None)
+        rest: Batch | None = await self._announce(batch)
         while rest is not None:
             rest = await self._write_batch(rest)
         if self.durable:
             self.durable.wrote(batch.length)
 
-    async def _announce(self, batch: Batch) -> None:
-        if self.ahead:
-            ahead = self.ahead
-            await self.insist(lambda: ahead.announce(batch, self._end))
+    async def _announce(self, batch: Batch) -> Batch:
+        """Say what is written next; return it.
+
+        Where the state had no room the output may have been cut or deleted meanwhile.
+        """
+        while self.ahead:
+            waited = await self.insist(partial(self.ahead.announce, batch, self._end))
+            if not (waited and self._was_disturbed()):
+                break
+            batch = batch.rest(0)
+            await self._find_again(batch)
         if self.durable:
             await self.durable.announced(batch)
+        return batch
 
     async def _write_batch(self, batch: Batch) -> Batch | None:
         """Write a batch that was announced.
@@ -202,18 +210,19 @@ class NamedFile(Output):
     async def _begin_again(self, batch: Batch, written: int) -> Batch | None:
         """The lines that are not whole are a batch of their own, wherever they go now."""
         rest = batch.rest(written)
-        await self._find_again()
-        if rest.length:
-            await self._announce(rest)
-        return rest if rest.length else None
+        await self._find_again(rest)
+        return await self._announce(rest) if rest.length else None
 
-    async def _find_again(self) -> None:
-        """Make sure that the name is the file we hold, and that we begin on a new line."""
+    async def _find_again(self, rest: Batch | None) -> None:
+        """Make sure that the name is the file we hold, and that we begin on a new line.
+
+        `rest` is what was announced and is still to be written.
+        """
         await self.insist(self._check_name)
         if self._left >= 0 and self.durable:
             fd, self._left = self._left, -1
             await self.durable.left(fd)
-        await self.insist(self._tell_reopened)
+        await self.insist(lambda: self._tell_reopened(rest))
         await self.insist(self._end_line)
 
     def _check_name(self) -> None:
@@ -243,10 +252,10 @@ class NamedFile(Output):
         self._untold = before
         self.report.output_reopened(self.path)
 
-    def _tell_reopened(self) -> None:
+    def _tell_reopened(self, rest: Batch | None) -> None:
         """The journal learns of the new file, however often that has to be tried."""
         if self._untold and self.ahead:
-            self.ahead.reopened(self._untold, self.position())
+            self.ahead.reopened(self._untold, self.position(), rest)
         self._untold = None
 
     def _end_line(self) -> None:

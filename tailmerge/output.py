@@ -70,8 +70,11 @@ class Output:
         """Write the batch's bytes, all of them, in one go where the system lets us."""
         raise NotImplementedError
 
-    async def insist(self, act: Callable[[], None]) -> None:
-        """Do something that an error which passes may prevent, as long as it takes."""
+    async def insist(self, act: Callable[[], None]) -> bool:
+        """Do something that an error which passes may prevent, as long as it takes.
+
+        Returns whether that had to be waited for.
+        """
         trouble: Trouble | None = None
         while True:
             try:
@@ -82,6 +85,7 @@ class Output:
                 await trouble.wait(error)
         if trouble:
             trouble.over()
+        return trouble is not None
 
     def hurry(self) -> None:
         """The run is to end: from now on the output is waited for only a moment."""

@@ -142,9 +142,9 @@ class Own:
             record = Record((), at, batch.length, digest(batch.first), digest(batch.last))
             self._beginnings = (*self._beginnings, record)[-REMEMBERED:]
 
-    def reopened(self, before: Position, now: Position) -> None:
+    def reopened(self, before: Position, now: Position, rest: Batch | None) -> None:
         if self._ahead:
-            self._ahead.reopened(before, now)
+            self._ahead.reopened(before, now, rest)
 
     # among the names
 

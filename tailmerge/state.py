@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from tailmerge.position import HEAD, MARKER, Position
+from tailmerge.position import EMPTY, HEAD, MARKER, Position
 from tailmerge.report import StateError, damaged_state, newer_state
 
 FORMAT = 1
@@ -103,6 +103,25 @@ class State:
         self.entries = dict(self.origins)
         for record in self.records[:count]:
             self.advance(record)
+
+    def announce(self, record: Record) -> None:
+        """The next batch: all before it are whole.
+
+        One that begins before the end of the last is the rest of it, which was begun and is
+        written elsewhere: behind what others appended meanwhile, or in a new file.
+        """
+        if self.records:
+            self.advance(self.records[-1])
+        for known in (self.entries,) if self.records else (self.entries, self.origins):
+            for reach in record.reaches:
+                entry = known.get(reach.source)
+                if entry and entry.position.offset > reach.start:
+                    position = entry.position._replace(
+                        offset=reach.start, marker=EMPTY, marker_length=0
+                    )
+                    known[reach.source] = entry._replace(position=position)
+        self.records.append(record)
+        self.settled = False
 
     def advance(self, record: Record) -> None:
         """The batch is in the output: its sources are read up to its ends."""
@@ -308,10 +327,7 @@ def _told_again(before: Entry, entry: Entry) -> Entry:
 def _apply(state: State, data: dict[str, Any]) -> None:
     """Take one line of the journal into account."""
     if "from" in data:
-        if state.records:
-            state.advance(state.records[-1])
-        state.records.append(_record(data))
-        state.settled = False
+        state.announce(_record(data))
     elif "settled" in data:
         state.settled = True
     elif "synced" in data:

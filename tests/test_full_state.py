@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tailmerge.journal import Journal
 from tailmerge.ledger import Ledger
 from tailmerge.named import NamedFile
 from tailmerge.output import Audience
-from tailmerge.report import StateError
+from tailmerge.report import OutputOwes, StateError
 from tailmerge.system import System
 from tailmerge.writer import WriteThread
 
@@ -140,3 +141,64 @@ async def test_a_run_that_is_cancelled_inside_a_long_line_goes_on_with_it_whole(
     assert system.spent
     await run_fully_async(["a.log"], 0.01, "m", once=True, state_path="m.tailmerge")
     assert await asyncio.to_thread(Path("m").read_bytes) == line
+
+
+def cut() -> None:
+    Path("m").write_bytes(b"")
+
+
+def replace() -> None:
+    Path("m").unlink()
+
+
+def foreign() -> None:
+    append("m", b"foreign\n")
+
+
+@pytest.mark.parametrize("disturb", [cut, replace, foreign])
+@pytest.mark.parametrize("count", [0, 3, 7])
+async def test_a_run_that_gives_up_behind_a_disturbed_output_loses_no_line(
+    count: int, disturb: Callable[[], None]
+) -> None:
+    await asyncio.to_thread(append, "a.log", DATA)
+    loop, waits = asyncio.get_running_loop(), asyncio.Event()
+
+    def disturbed(real: object, *args: object) -> int:
+        disturb()
+        raise fault(errno.ENOSPC)
+
+    def failing(real: object, *args: object) -> int:
+        loop.call_soon_threadsafe(waits.set)
+        raise fault(errno.ENOSPC)
+
+    full = [fault(errno.ENOSPC)] * 9
+    system = Faulty(write=[None, short(count), disturbed, *[failing] * 2, *full])
+    task = asyncio.create_task(
+        run_fully_async(["a.log"], 0.01, "m", state_path="m.tailmerge", system=system)
+    )
+    await waits.wait()
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError, OutputOwes):
+        await task
+    await run_fully_async(["a.log"], 0.01, "m", once=True, state_path="m.tailmerge")
+    lines = (await asyncio.to_thread(Path("m").read_bytes)).splitlines()
+    whole = DATA.splitlines()
+    gone = whole[: count // 5] if disturb is not foreign else []
+    assert [line for line in lines if line in whole] == [w for w in whole if w not in gone]
+
+
+@pytest.mark.parametrize("disturb", [cut, replace, foreign])
+async def test_an_output_that_is_disturbed_while_the_state_has_no_room_gets_the_batch(
+    disturb: Callable[[], None],
+) -> None:
+    await asyncio.to_thread(append, "a.log", DATA)
+
+    def disturbed(real: object, *args: object) -> int:
+        disturb()
+        raise fault(errno.ENOSPC)
+
+    system = Faulty(write_at=[None, disturbed])
+    await run_fully_async(["a.log"], 0.01, "m", once=True, state_path="m.tailmerge", system=system)
+    assert system.spent
+    lines = await asyncio.to_thread(Path("m").read_bytes)
+    assert lines == (b"foreign\n" if disturb is foreign else b"") + DATA

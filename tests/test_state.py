@@ -170,7 +170,8 @@ def test_a_file_that_is_told_of_again_keeps_the_place_that_its_batches_gave_it()
     that announces may not be in the output."""
     record = format_record([(7, 6, 9, "m")], 0, 3, "f", "l", kept=False)
     later = POSITION._replace(path="/logs/b", offset=9, head_length=9, head="more")
-    text = whole() + record + format_entry(Entry("/logs/b", later, 9, 2.0)) + record
+    behind = format_record([(7, 9, 12, "n")], 3, 3, "f", "l", kept=False)
+    text = whole() + record + format_entry(Entry("/logs/b", later, 9, 2.0)) + behind
     state = parse_state(text.encode(), "m.tailmerge", "boot")
     entry = state.entries[7]
     assert (entry.series, entry.size) == ("/logs/b", 9)
@@ -180,3 +181,14 @@ def test_a_file_that_is_told_of_again_keeps_the_place_that_its_batches_gave_it()
     state = parse_state(text.encode(), "m.tailmerge", "boot")
     assert state.entries[7].position.offset == 6
     assert state.origins[7].position.offset == 6
+
+
+def test_the_rest_of_a_batch_that_is_announced_anew_takes_its_file_back() -> None:
+    """It was begun, and what others did to the output has parted it."""
+    batch = format_record([(7, 6, 12, "m")], 0, 6, "f", "l", kept=False)
+    rest = format_record([(7, 9, 12, "m")], 20, 3, "f", "l", kept=False)
+    state = parse_state((whole() + batch + rest).encode(), "m.tailmerge", "boot")
+    position = state.entries[7].position
+    assert (position.offset, position.marker_length) == (9, 0)
+    state.advance(state.records[-1])
+    assert (state.entries[7].position.offset, state.entries[7].position.marker) == (12, "m")
