@@ -65,8 +65,10 @@ class Probe:
     @property
     def is_unsettled(self) -> bool:
         """Whether more than the name and its end must be watched at each interval."""
-        held = any(generation.source for generation in self._keeping.rotated)
-        return held or self.trouble or self._settling.waits
+        if self.trouble or self._settling.waits:
+            return True
+        rotated = self._keeping.rotated  # mostly there is none: asked of a thousand at a time
+        return bool(rotated) and any(generation.source for generation in rotated)
 
     def places(self) -> Iterator[tuple[str, str]]:
         """The folders, and the names in them, by which it is reached: each link of a chain."""
