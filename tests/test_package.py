@@ -47,7 +47,19 @@ def test_importing_loads_nothing_beyond_what_is_needed(module: str, needs: str) 
 
 
 NOT_FOR_A_PLAIN_RUN = {
-    *("ssl", "bz2", "gzip", "lzma", "zipfile", "tempfile", "shutil", "random", "shlex"),
+    *(
+        "ssl",
+        "_hashlib",
+        "dataclasses",
+        "bz2",
+        "gzip",
+        "lzma",
+        "zipfile",
+        "tempfile",
+        "shutil",
+        "random",
+        "shlex",
+    ),
     *("csv", "pathlib", "email", "importlib.metadata", "importlib.resources"),
     *("urllib.parse", "ipaddress", "xml", "http", "multiprocessing", "decimal", "pydoc"),
     *("click.testing", "click.shell_completion", "click._termui_impl"),
