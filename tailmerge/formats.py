@@ -30,7 +30,7 @@ from tailmerge.grammar import (
     make_zone,
 )
 
-BETWEEN = rb"(?:[T_]|[ \t]{1,2}|, | at |\"? time=\"?|\] ?\[|[-:](?=\d\d[.:]\d\d[.:]\d\d))"
+BETWEEN = rb"(?:[T_]|[ \t]{1,2}|, | at | - |\"? time=\"?|\] ?\[|[-:](?=\d\d[.:]\d\d[.:]\d\d))"
 YEAR_FIRST = YEAR + rb"(?P<s1>[-/.])" + MONTH + rb"(?P=s1)" + DAY
 OPEN_ORDER = rb"(?P<A>\d{1,2})(?P<s1>[-/.])(?P<B>\d{1,2})(?P=s1)" + YEAR
 SHORT_YEAR = rb"(?P<A>\d\d)(?P<s1>[-/.])(?P<B>\d\d)(?P=s1)(?P<C>\d\d)"
@@ -78,7 +78,8 @@ def _list_words(zone: bytes, half_zone: bytes, word: bytes) -> tuple[Shape, ...]
     """A month by its name."""
     return (
         _shape("day, month's name, year",
-               WEEKDAY + rb"?" + NAMED + rb"(?:::?|[ T-]|, )(?:" + CLOCK + rb")", half_zone),
+               WEEKDAY + rb"?" + NAMED + rb"(?:::?|[ T-]|, | at | - )(?:" + CLOCK + rb")",
+               half_zone),
         _shape("day, month's name, year, with points",
                NAMED + rb"[ :-]" + CLOCK_DOTS,
                half_zone),

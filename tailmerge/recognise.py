@@ -55,10 +55,11 @@ LOGFMT = re.compile(
 KEY_HINTS = (b"time=", b"ts=", b"t=", b"stamp=", b"date=", b"Time=")
 OBJECT = re.compile(rb"(?:[\w.@/-]+ *\| *|\[[^\]\n]{1,80}\] *)?\{")
 STRUCTURED = re.compile(
-    rb"(?:\S{1,64} )?(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7}"
+    rb"(?:[\w.@/-]+ *\| *)?(?:\S{1,64} )?"
+    rb"(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7}"
     rb"|\S+ \S+ \S+ |\[pid: |\S+:\d{1,5} |- )"
 )
-"""How a line of an access log begins."""
+"""How a line of an access log begins, a container's name before it included."""
 BRACKET = re.compile(rb"\[(?:\d{1,4}[-/]|[A-Z][a-z]{2} )")
 OPENERS = (b"[", b"(", b"=", b"|", b'"', b"'")
 DATED = re.compile(rb"\d[-/.]\d|[A-Za-z]{3},? {1,2}\d|\d[-/ ]?[A-Z][a-z]{2}|\d{8}|\d\xe5")

@@ -109,6 +109,16 @@ def test_a_file_may_mix_formats() -> None:
     assert times(lines * 3) == expected * 3
 
 
+def test_containers_of_one_stream_may_write_their_times_in_several_ways() -> None:
+    lines = [
+        "web_1    | 2026-11-23 13:42:01,000 INFO ready",
+        'nginx_1  | 10.0.0.1 - - [23/Nov/2026:13:42:02 +0000] "GET / HTTP/1.1" 200 1',
+        "gin_1    | [GIN] 2026/11/23 - 13:42:03 | 200 | 1ms | GET /",
+        "mail_1   | 23 November 2026 at 13:42:04 sent",
+    ]
+    assert times(lines) == [f"2026-11-23T13:42:0{n}Z" for n in range(1, 5)]
+
+
 def test_lines_one_by_one_are_as_lines_in_a_block() -> None:
     lines = [
         b"2026-11-23 13:42:01,123 INFO a\n",
