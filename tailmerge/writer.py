@@ -68,12 +68,8 @@ class WriteThread(Lane):
         `audience` is who may read a new output (its owner alone where None), `patience`
         the seconds that a write may fail for before the run gives up (None: for ever),
         `state_path` where positions are kept (None: nowhere), `folders` the ones that were
-        named, and `fsync` whether what is written is to survive a power cut, a second later
-        at most.
-        `state_path` where positions are kept (None: nowhere), and `folders` the ones that
-        were named.
-        `state_path` where positions are kept (None: nowhere), `make_route` how lines get to
-        the output.
+        named, `fsync` whether what is written is to survive a power cut, a second later at
+        most, and `make_route` how lines get to the output.
         """
         super().__init__("tailmerge-writer")
         self.output_path = os.fspath(output_path)

@@ -328,3 +328,23 @@ def test_the_design_page_lists_the_modules_from_the_top() -> None:
 def test_every_link_leads_to_a_page(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_limits_of_the_promise_are_said_in_the_same_words_everywhere() -> None:
+    limits = re.compile(r"lines that no look could see \(.*?the line whole further on\.", re.DOTALL)
+    said = {
+        " ".join(text.split())
+        for page in (README, REFERENCE, DESIGN)
+        for text in limits.findall(page.read_text()) or [f"not in {page.name}"]
+    }
+    assert len(said) == 1, said
+
+
+def test_the_library_page_names_every_argument_of_a_run() -> None:
+    parameters = inspect.signature(tailmerge.run_fully_async).parameters
+    ours = {"report", "sight", "system"}  # for the command and for tests
+    page = LIBRARY.read_text()
+    call = "run_fully_async(handles, interval, output_path, ...)"
+    assert call in page
+    missing = [n for n in parameters if n not in ours and n not in call and f"`{n}`" not in page]
+    assert not missing
