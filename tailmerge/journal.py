@@ -28,6 +28,7 @@ from tailmerge.state import (
     format_checkpoint,
     format_entry,
     format_mark,
+    format_missing,
     format_record,
     format_synced,
     parse_state,
@@ -203,6 +204,10 @@ class Journal:
     def note(self, entry: Entry) -> None:
         """A file became known: said with the next record, which may be about it."""
         self._notes.append(format_entry(entry))
+
+    def note_missing(self, name: str, seen: float) -> None:
+        """There is no file of an input yet: said with the next record."""
+        self._notes.append(format_missing(name, seen))
 
     def reopened(self, mark: Mark, past: Iterable[Position], rest: Batch | None) -> None:
         """The output is another file now; all batches before are whole in the old one.

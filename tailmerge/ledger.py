@@ -109,11 +109,24 @@ class Ledger:
     def attach(self, registry: Registry, series: Iterable[Series]) -> dict[str, list[Entry]]:
         """Listen to what becomes known; return what is known by the input's name."""
         registry.tell = self._learn
+        registry.missing, registry.tell_missing = self._state.missing, self._miss
         self._series = series
         known: dict[str, list[Entry]] = {}
         for entry in self._state.entries.values():
             known.setdefault(entry.series, []).append(entry)
         return known
+
+    def _miss(self, name: str) -> None:
+        """What is rotated once there is a file of it is new for a later run, too."""
+        missing, now = self._state.missing, time.time()
+        if now - missing.get(name, 0.0) > REFRESH_SECONDS:
+            missing[name] = now
+            self._journal.note_missing(name, now)
+
+    def _forget_missing(self, found: set[str]) -> None:
+        missing, now = self._state.missing, time.time()
+        for name in [n for n in missing if n in found or now - missing[n] > FORGET_SECONDS]:
+            del missing[name]
 
     def _learn(self, keeping: Keeping, generation: Generation) -> None:
         source = generation.source
@@ -238,6 +251,7 @@ class Ledger:
             entries += series.keeping.entries()
         state = self._state
         state.entries = {entry.position.number: entry for entry in entries}
+        self._forget_missing({entry.series for entry in entries})
         if self._output:
             state.mark = Mark(self._path, self._output.position())
         self._journal.checkpoint(state)

@@ -116,8 +116,12 @@ class Probe:
         if now - self._checked >= (TOLD_SECONDS if told else RECHECK_SECONDS):
             self._checked = now
             # Where the name is missing a file may have had it, and been rotated, in between.
-            missing = signature is None and bool(self._keeping.rotated)
-            if missing or self.trouble or self._settling.waits or self._late_has_changed():
+            if (
+                signature is None
+                or self.trouble
+                or self._settling.waits
+                or self._late_has_changed()
+            ):
                 news = News.CHANGED
         return news
 

@@ -9,7 +9,7 @@ thread that owns the files, and tells the journal what becomes known.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from tailmerge.rotation import rotated_forms
@@ -29,6 +29,10 @@ class Registry:
         """What we write or wrote to: never an input."""
         self.tell: Callable[[Keeping, Generation], None] = lambda keeping, generation: None
         """Called with each file that becomes known: the journal listens."""
+        self.missing: Collection[str] = ()
+        """Inputs, by their absolute names, of which an earlier run found no file."""
+        self.tell_missing: Callable[[str], None] = lambda name: None
+        """Called with each input that was never there when it is looked at."""
         self.present: list[Keeping] = []
         """The series of this run."""
         self.absent: dict[str, Keeping] = {}

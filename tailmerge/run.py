@@ -52,6 +52,9 @@ DISCOVER_SECONDS = 1.0
 PATIENCE_SECONDS = 10.0
 """How long a one-shot run waits for an output that cannot be written."""
 
+CLOCK_TICK = 0.01
+"""By so many seconds, at most, the clock that files get their times from is behind ours."""
+
 
 class Run:
     """One run: its inputs, their tasks, and the reasons to end."""
@@ -74,7 +77,8 @@ class Run:
         self.stop = stop
         self.system = system
         self.sight = sight
-        self.began = time.time()
+        self.began = time.time() - CLOCK_TICK
+        """Seconds since the epoch, by the clock that files have."""
         self.registry = Registry()
         self.folders = Folders(self.system, asyncio.get_running_loop().time)
         self.own = Own(
@@ -267,7 +271,7 @@ class Run:
                     rotate_wait=self.settings.rotate_wait,
                     lines=self.settings.lines if at_first and f.kind is Kind.FILE else None,
                     named=frozenset(groups[f.name]) or NOTHING,
-                    passed_before=float("inf") if start else self.began,
+                    passed_before=float("inf") if start and f.status else self.began,
                     entries=absent.entries() if absent else (),
                     name=f.absolute,
                 )

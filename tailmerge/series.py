@@ -114,7 +114,7 @@ class Series:
     @property
     def is_known(self) -> bool:
         """An earlier run read it: a file that is not there was rotated away."""
-        return self._settling.resumes
+        return self._settling.is_known
 
     def probe(self, now: float, *, told: bool = False) -> News:
         """Whether anything happened since the last probe: one stat, mostly."""
@@ -162,6 +162,8 @@ class Series:
         found.unreadable += self._beside.failed
         rotated = [f for f in rotated if not self._settling.is_passed_over(f, first)]
         self._settling.settle(rotated, live, found, first, now)
+        if found.missing and not any(self.keeping):
+            self._registry.tell_missing(self.keeping.name)
 
     def _glance(self) -> None:
         """See the beginning of what was empty: a cut before the first read is noticed."""

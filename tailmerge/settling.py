@@ -36,6 +36,7 @@ class Settling:
         "_passed_before",
         "_system",
         "_unpassed",
+        "is_known",
         "keeping",
         "newest",
         "resumes",
@@ -71,8 +72,10 @@ class Settling:
         """Files to be passed over that could not be opened so far."""
         self._copies: list[Seen] = []
         """Compressed files whose originals are held open."""
-        self.resumes = bool(keeping.rotated)
+        self.is_known = bool(keeping.rotated)
         """An earlier run read the series."""
+        self.resumes = self.is_known or keeping.name in registry.missing
+        """The same, or it found no file of it: nothing is passed over."""
 
     def is_passed_over(self, file: Seen, first: bool) -> bool:
         """Whether it is from before the first look, and not to be read."""

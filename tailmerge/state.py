@@ -95,6 +95,9 @@ class State:
         the output was then, bytes. None: nobody saw to that."""
         self.past: list[Position] = []
         """Files that were the output before: never inputs."""
+        self.missing: dict[str, float] = {}
+        """Inputs of which there was no file yet, by their absolute names, and when that was
+        seen last, seconds since the epoch: what is rotated once they are there is new."""
         self.origins: dict[int, Entry] = {}
         """The entries as they were before the first of the records."""
 
@@ -148,6 +151,13 @@ def _offset(number: Any) -> int:
     if not 0 <= value < 2**63:
         raise ValueError("not a number of bytes")
     return value
+
+
+def _time(number: Any) -> float:
+    seconds = float(number)
+    if not abs(seconds) < float("inf"):
+        raise ValueError("not a time")
+    return seconds
 
 
 def _record(data: dict[str, Any]) -> Record:
@@ -239,6 +249,11 @@ SETTLED = '{"settled":true}\n'
 """The last batch is whole in the output: the file beside the state may be used again."""
 
 
+def format_missing(name: str, seen: float) -> str:
+    """The line of an input of which there is no file yet."""
+    return json.dumps({"missing": name, "seen": round(seen)}) + "\n"
+
+
 def format_synced(records: int, end: int) -> str:
     """The line that says what is on the disk."""
     return json.dumps({"synced": [records, end]}) + "\n"
@@ -259,6 +274,8 @@ def format_checkpoint(state: State, pid: int) -> Iterator[str]:
     if state.mark:
         head["output"] = _position_data(state.mark.position._replace(path=state.mark.path))
     head["past"] = [_position_data(position) for position in state.past]
+    if state.missing:
+        head["missing"] = {name: round(seen) for name, seen in state.missing.items()}
     yield json.dumps(head) + "\n"
     for entry in state.entries.values():
         yield format_entry(entry)
@@ -305,6 +322,8 @@ def _parse_head(head: dict[str, Any], name: str) -> tuple[State, int]:
         raise ValueError("not a version")
     state = State(boot=str(head["boot"]), starting_over=bool(head.get("starting_over")))
     state.past = [_position(data) for data in head["past"]]
+    for series, seen in head.get("missing", {}).items():
+        state.missing[_name(series)] = _time(seen)
     if "output" in head:
         position = _position(head["output"])
         state.mark = Mark(position.path, position)
@@ -330,6 +349,8 @@ def _apply(state: State, data: dict[str, Any]) -> None:
         state.announce(_record(data))
     elif "settled" in data:
         state.settled = True
+    elif "missing" in data:
+        state.missing[_name(data["missing"])] = _time(data["seen"])
     elif "synced" in data:
         records, end = map(int, data["synced"])
         if not (0 <= records <= len(state.records) and 0 <= end < 2**63):
@@ -347,9 +368,7 @@ def _apply(state: State, data: dict[str, Any]) -> None:
             state.synced = (0, position.offset)  # the file before was synced first
         state.past = [_position(past) for past in data["past"]]
     else:
-        size, seen = _offset(data["size"]), float(data["seen"])
-        if not abs(seen) < float("inf"):
-            raise ValueError("not a time")
+        size, seen = _offset(data["size"]), _time(data["seen"])
         entry = Entry(_name(data["input"]), _position(data), size, seen)
         for known in (state.entries, state.origins):
             before = known.get(entry.position.number)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from helpers import append, run_tailmerge
+
+from tailmerge import run_fully_async
+from tailmerge.system import System
 
 STATE = Path("m.tailmerge")
 
@@ -59,6 +64,54 @@ def announce_rest() -> bytes:
     marker = digest(b"1111\n2222\n" + data)
     reaches = [(number, 10, 20, marker)]
     return format_record(reaches, 10, 10, digest(data), digest(data), False).encode()
+
+
+# an input that an earlier run found missing
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_what_came_and_was_rotated_after_a_run_that_found_no_file_is_read(runs: int) -> None:
+    """Old symptom: the rotated file counted as one from before the first run."""
+    for _ in range(runs):
+        assert once(code=1) == "tailmerge: a.log: no such file\n"
+    append("a.log", b"first\n")
+    os.rename("a.log", "a.log.1")
+    append("a.log", b"second\n")
+    assert once() == ""
+    assert merged() == ["first", "second"]
+    assert once() == ""
+    assert "missing" not in STATE.read_text()
+    assert merged() == ["first", "second"]
+
+
+def test_what_was_rotated_before_the_first_run_is_passed_over_where_the_file_is_missing() -> None:
+    append("a.log.1", b"old\n")
+    os.utime("a.log.1", (0, time.time() - 60))
+    once(code=1)
+    os.rename("a.log.1", "a.log.2")
+    append("a.log.1", b"first\n")
+    append("a.log", b"second\n")
+    assert once() == ""
+    assert merged() == ["first", "second"]
+
+
+def test_a_file_that_comes_and_is_rotated_while_a_run_begins_is_read() -> None:
+    class Born(System):
+        """Once somebody was told that there is no a.log, there is one, and it is rotated."""
+
+        def stat(self, path: str) -> os.stat_result:
+            try:
+                return super().stat(path)
+            except FileNotFoundError:
+                if os.path.basename(path) == "a.log" and not os.path.exists("a.log.1"):
+                    append("a.log", b"first\n")
+                    os.rename("a.log", "a.log.1")
+                    append("a.log", b"second\n")
+                raise
+
+    run = run_fully_async(["a.log"], output_path="m", once=True, system=Born())
+    asyncio.run(run)
+    assert merged() == ["first", "second"]
 
 
 # the output moved after a kill

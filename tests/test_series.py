@@ -14,6 +14,7 @@ import gzip
 import io
 import os
 import tempfile
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -408,6 +409,44 @@ def test_a_file_that_is_gone_with_unread_lines_is_said_once(end: str) -> None:
     entries = list(run.series[0].keeping.entries())
     again = follow(story, once=end == "once", entries=entries)
     assert "may be missing" not in "".join(again.words)
+
+
+# missing at first
+
+
+def create_and_rotate() -> None:
+    append("a.log", b"1\n")
+    rotate()
+    append("a.log", b"2\n")
+
+
+@pytest.mark.parametrize("rotations", [1, 2])
+def test_a_missing_file_that_comes_and_is_rotated_between_two_sweeps_is_read(
+    rotations: int,
+) -> None:
+    async def story(run: Run) -> None:
+        await run.seconds(0.5)
+        create_and_rotate()
+        if rotations == 2:
+            rotate("a.log.1", "a.log.2")
+            rotate()
+        await run.seconds(2)
+        assert run.merged == b"1\n2\n"  # also where there is no file of the name
+
+    follow(story)
+
+
+def test_a_missing_file_that_comes_and_is_rotated_within_the_first_look_is_read() -> None:
+    append("a.log.7", b"older\n")
+    os.utime("a.log.7", (0, time.time() - 60))
+    system = Faulty(names=[before(create_and_rotate)])
+
+    async def story(run: Run) -> None:
+        await run.seconds(1)
+        assert run.merged == b"1\n2\n"
+
+    follow(story, system=system, passed_before=time.time() - 1)
+    assert system.spent
 
 
 # copied and truncated

@@ -17,6 +17,7 @@ from tailmerge.state import (
     format_checkpoint,
     format_entry,
     format_mark,
+    format_missing,
     format_record,
     parse_state,
 )
@@ -27,12 +28,14 @@ POSITION = Position("/logs/a", (1, 2), 6, 6, digest(b"1\n2\n3\n"), 6, digest(b"1
 def whole() -> str:
     state = State(mark=Mark("/logs/m", POSITION), boot="boot")
     state.entries[7] = Entry("/logs/a", POSITION, 6, 1.0)
+    state.missing["/logs/missing"] = 2.0
     return "".join(format_checkpoint(state, 1))
 
 
 def test_a_state_that_was_written_is_read_as_it_was() -> None:
     state = parse_state(whole().encode(), "m.tailmerge", "boot")
     assert state.entries == {7: Entry("/logs/a", POSITION, 6, 1.0)}
+    assert state.missing == {"/logs/missing": 2.0}
     assert state.mark
     assert state.mark.path == "/logs/m"
 
@@ -76,6 +79,7 @@ LINES = (
     '{"synced": [0, 6]}',
     format_entry(Entry("/logs/b", POSITION._replace(number=8), 6, 1.0)).strip(),
     format_mark(Mark("/logs/m", POSITION), [POSITION]).strip(),
+    format_missing("/logs/missing", 1.0).strip(),
 )
 """Each kind of line that a journal has."""
 
