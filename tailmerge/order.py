@@ -14,8 +14,9 @@ The bound is the furthest of these:
 - what is written already: a line that belongs before it is late, and waits for nothing;
 - where more than `MOST` bytes wait: half of them.
 
-The last line of a queue is held for half of the window: lines that belong to it may follow.
-Whatever comes behind it in order waits as long.
+The last line of a queue is held until nothing came for half of the window, or for the window:
+lines that belong to it may follow. Whatever comes behind it in order waits as long. With more
+than `MOST` bytes of them it is held no longer.
 """
 
 from __future__ import annotations
@@ -244,10 +245,13 @@ class Order:
         """What waits at the end of a queue for lines that may belong to it."""
         if not self._holds_last or queue.over or not queue.blocks or queue.is_silent():
             return None
-        quiet = self.window is not None and queue.blocks[-1].arrived + self.window / 2 <= now
-        if quiet and not queue.backlog:
-            return None
-        return queue.open_from()
+        if queue.size >= MOST:
+            return None  # of a backlog nothing comes between: nobody has shown anything later
+        place = queue.open_from()
+        if place is None or self.window is None or queue.backlog:
+            return place
+        quiet = queue.blocks[-1].arrived + self.window / 2 <= now
+        return None if quiet or place[0].arrived + self.window <= now else place
 
     def _find_bound(self, now: float) -> tuple[Key, float] | None:
         """Up to which key, and which input's lines of that key; None: nothing at all."""
@@ -308,8 +312,9 @@ class Order:
         for queue in self.queues:
             if queue.blocks:
                 wakes.append(queue.blocks[0].arrived + self.window)
-                if self._find_held(queue, now):
+                if held := self._find_held(queue, now):
                     wakes.append(queue.blocks[-1].arrived + self.window / 2)
+                    wakes.append(held[0].arrived + self.window)
         return min((wake for wake in wakes if wake > now), default=None)
 
 

@@ -110,6 +110,28 @@ def test_an_input_without_times_passes_as_it_comes() -> None:
     assert take(order) == [1]
 
 
+def test_lines_without_times_that_never_end_hold_the_line_above_for_the_window() -> None:
+    order, first, second = two(window=1.0)
+    first.backlog = second.backlog = False
+    add(first, [5])
+    add(second, [6])
+    add(first, [None], arrived=0.4)
+    add(first, [None], arrived=0.8)
+    assert take(order, 0.9) == []
+    assert order.find_wake(0.9) == 1.0
+    assert take(order, 1.0) == [5, 5, 5, 6]
+
+
+def test_a_backlog_of_lines_without_times_does_not_fill_the_memory() -> None:
+    order, first, second = two()
+    add(first, [5])
+    add(second, [9])
+    add(first, [None], size=MOST)
+    assert take(order) == [5, 5]
+    assert take(order) == []
+    assert order.has_room(first)
+
+
 def test_a_backlog_that_begins_without_times_holds_up_the_others_for_the_window() -> None:
     order, first, second = two(window=1.0)
     add(first, [None, None], arrived=5.0)
