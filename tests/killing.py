@@ -13,8 +13,10 @@ import collections
 import contextlib
 import errno
 import gzip
+import importlib
 import json
 import os
+import pkgutil
 import shutil
 import sys
 import tempfile
@@ -23,10 +25,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import tailmerge
 from tailmerge import resume, run_fully_async
 from tailmerge.recovery import Verdict
 from tailmerge.report import Report
 from tailmerge.system import System
+
+for _module in pkgutil.iter_modules(tailmerge.__path__, "tailmerge."):
+    if _module.name != "tailmerge.__main__":
+        importlib.import_module(_module.name)  # here, once: every process forked below has it
 
 CHANGES = (
     "write",
