@@ -33,5 +33,5 @@ class Ending:
             try:
                 await asyncio.wait_for(self._event.wait(), seconds)
             except TimeoutError:
-                pass
+                pass  # the usual way: the run goes on
         return self._event.is_set()

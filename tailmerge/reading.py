@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tailmerge.lines import BLOCK, cut_lines, end_line
+from tailmerge.position import MARKER
 from tailmerge.records import Records
 from tailmerge.source import Chunk, Source, Torn
 
@@ -119,10 +120,11 @@ class Reading:
     def _read_line(self, source: Source, end: int, before: bytes, *, at_end: bool) -> Piece:
         start = source.offset
         try:
-            data = b"".join(bytes(part) for part in source.pieces(self._buffer, start, end))
+            there = b"".join(bytes(part) for part in source.pieces(self._buffer, start, end))
         except Torn:
             source.scanned = start  # the next read finds it rewritten
             return Piece(b"", start, start, before, False)
-        data = end_line(data)
+        data = end_line(there)
         source.advance_to(end, data.count(b"\n") if self._records else 1)
+        source.marker = (before + there)[-MARKER:]  # as it was read: it may have been cut since
         return Piece(data, start, end, before, at_end)

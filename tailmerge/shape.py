@@ -50,11 +50,6 @@ class Shape:
         self._heads: dict[Feed, tuple[bytes, str]] = {}
 
     @property
-    def is_plain(self) -> bool:
-        """Lines are written as they are."""
-        return not (self._filters or self._label or self.as_json)
-
-    @property
     def _filters(self) -> bool:
         return self._match is not None or self._exclude is not None
 

@@ -11,6 +11,7 @@ from helpers import Faulty, append, before, fault
 
 from tailmerge.lines import BLOCK
 from tailmerge.position import HEAD, MARKER, fits
+from tailmerge.reading import Reading
 from tailmerge.source import BUFFER, SCAN, Chunk, Refused, Rewritten, Torn, open_source
 from tailmerge.system import System
 
@@ -575,3 +576,23 @@ def test_a_file_that_cannot_be_opened_leaves_nothing_open(tmp_path: Path, call: 
         open_source(system, str(tmp_path / "a.log"))
     assert system.spent
     assert len(closed) == (call == "fstat")
+
+
+def test_a_file_rewritten_behind_a_line_that_was_read_as_one_is_noticed(tmp_path: Path) -> None:
+    banner = b"x" * HEAD + b"\n"
+    log = Log(tmp_path / "a.log", banner)
+    reading = Reading()
+    assert reading.read(log.source, None).data == banner
+    log.append(b"last")
+    advance = log.source.advance_to
+
+    def rewritten(offset: int, lines: int = 1) -> None:
+        log.rewrite(banner + b"other\n")
+        advance(offset, lines)
+
+    source = log.source
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(source), "advance_to", lambda self, *args: rewritten(*args))
+        assert reading.read(source, None, last=True).data == b"last\n"
+    with pytest.raises(Rewritten):
+        reading.read(source, None)
