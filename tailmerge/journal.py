@@ -35,7 +35,7 @@ from tailmerge.state import (
 )
 from tailmerge.system import System, identity, is_regular
 
-JOURNAL_BYTES = 1024 * 1024
+JOURNAL_BYTES = 512 * 1024
 """A journal of this size is replaced by a checkpoint."""
 
 KEPT_SUFFIX = ".batch"
