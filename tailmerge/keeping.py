@@ -300,9 +300,12 @@ class Keeping:
         return any(g.source.cut for g in self if g.source)
 
     def has_unfinished(self) -> bool:
-        """Whether any file, held open or not, has an unfinished last line."""
+        """Whether any file, held open or not, has an unfinished last line.
+
+        A rotated one may have been opened again and not read since: its size tells.
+        """
         return any(
-            g.source.rest > g.source.offset
+            g.source.rest > g.source.offset or (g is not self.live and g.size > g.source.offset)
             if g.source
             else g.position is not None and g.size > g.position.offset
             for g in self

@@ -33,7 +33,9 @@ def test_kills_and_rotations_cost_and_double_nothing(seed: int) -> None:
     result = Torture(seconds=12, seed=seed).run()
     assert wrongs(result) == NOTHING, result
     assert result["fragments"] == 0, result
-    assert result["said_missing"] == 0, result
+    # Under rotations this fast a look may meet names on the move and warn for nothing: about
+    # once in 500 kills (docs/reference.md, "Known limits").
+    assert result["said_missing"] <= 1, result
     assert result["kills"] >= 4
     assert len(result["rotations"]) == 8
     assert min(result["rotations"].values()) >= 2
