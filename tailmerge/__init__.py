@@ -65,6 +65,8 @@ Where things are, from the top; each module imports only from below its own line
     stream     pipes and standard input
     packed     compressed files, decompressed
     source     one open file: what it is, and how it is read
+    openfile   one open file, closed for a while where it is idle
+    hands      which inputs' files are held open, within the process's limit
     encoding   the encoding that a file's first bytes name; pure
     history    what was read of a file, in samples
     position   up to where a file was forwarded, and how to know it again

@@ -67,7 +67,7 @@ class Beside:
         if keeping.has_cut():
             self._folders.forget(keeping.path)  # the copy was made before the cut was seen
         for _ in range(LISTINGS):
-            found, moved = self._stat_forms(now)
+            found, moved = self._registry.hands.attempt(lambda: self._stat_forms(now))
             if not moved:
                 break
             self._folders.forget(keeping.path)  # a name moved on since: it has another one
@@ -134,4 +134,7 @@ class Beside:
 
     def _is_others(self, file: Identity) -> bool:
         owner = self._registry.owner(file)
-        return owner is not None and owner[0] is not self._keeping and bool(owner[1].source)
+        if owner is None or owner[0] is self._keeping or not owner[1].source:
+            return False
+        source = owner[1].source  # while it is parked its number may be given to another file
+        return source.parked is None or self._system.leads_to(source.path, file)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Self
 
+from tailmerge.hands import Hands
 from tailmerge.match import Seen
 from tailmerge.packed import open_any
 from tailmerge.position import Position
@@ -29,8 +30,9 @@ class Unclear(Exception):
 class Candidates:
     """The unknown files of one look, open as long as it lasts."""
 
-    def __init__(self, system: System, known: Iterable[Source]) -> None:
-        """`known` are the series' files that are held open."""
+    def __init__(self, system: System, known: Iterable[Source], hands: Hands | None = None) -> None:
+        """`known` are the series' files that are held open, by these `hands`."""
+        self._hands = hands
         self._system = system
         self._known: dict[Identity, Source] = {source.identity: source for source in known}
         self._opened: dict[str, Source | None] = {}
@@ -58,7 +60,7 @@ class Candidates:
 
     def _open(self, file: Seen) -> Source | None:
         try:
-            source = open_any(self._system, file.path)
+            source = open_any(self._system, file.path, self._hands)
         except OSError as error:  # renamed since it was seen, or closed to us, or damaged
             self._failed[file.path] = error
             return None

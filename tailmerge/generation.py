@@ -74,6 +74,12 @@ class Generation:
         self.was_cut = was_cut
         """It was cut, and no copy of it was found so far; this is what was read of it."""
 
+    def follow(self, path: str) -> None:
+        """The file that is held has this name now: by that it is found again."""
+        self.path = path
+        if self.source:
+            self.source.path = path
+
     def has_grown(self, now: float) -> bool:
         """Whether it is held open and its size is another than it was."""
         if self.source is None or self.source.cut:

@@ -43,7 +43,8 @@ class Inheritance:
                 return True
             position = generation.remembered
             # Of an empty file nothing is known but its number, which may be another's by now.
-            known = position and (generation.source or position.offset or position.head_length)
+            held = generation.source and generation.source.parked is None
+            known = position and (held or position.offset or position.head_length)
             if position and known and source.fits(position):
                 self._take_over(keeping, generation, file, candidates, now)
                 return True
@@ -91,7 +92,7 @@ class Inheritance:
     def _stands(self, position: Position) -> bool:
         """Whether the file that a position was seen in is still there."""
         try:
-            source = open_any(self._system, position.path)
+            source = open_any(self._system, position.path, self._registry.hands)
         except OSError:
             return False
         try:

@@ -54,8 +54,27 @@ class Keeping:
             yield self.live
 
     def held(self) -> dict[Identity, Generation]:
-        """The ones that are held open, by device and inode."""
-        return {g.source.identity: g for g in self if g.source}
+        """The ones that are held open, parked or not, by device and inode; no lost ones."""
+        return {g.source.identity: g for g in self if g.source and not g.source.lost}
+
+    def take_up(self) -> None:
+        """Open the parked rotated ones again, where their names lead to them."""
+        for generation in self.rotated:
+            if source := generation.source:
+                try:
+                    source.hold()
+                except OSError:
+                    continue  # it is lost, or the read that follows meets the same error
+
+    def find_again(self, generation: Generation, source: Source, path: str, now: float) -> None:
+        """A lost file was found under this name, in this form."""
+        lost = generation.source
+        assert lost is not None
+        source.written, source.history, source.lines = lost.written, lost.history, lost.lines
+        source.orphan = lost.orphan
+        generation.source, generation.path, generation.changed = source, path, now
+        lost.close()
+        self._registry.claim(source.identity, self, generation)
 
     def restore(self, entries: Iterable[Entry]) -> None:
         """Take up what an earlier run left, before the first look."""
@@ -114,7 +133,7 @@ class Keeping:
         Raises:
             OSError: nothing can be known of it.
         """
-        source = open_any(self._system, file.path)
+        source = open_any(self._system, file.path, self._registry.hands)
         try:
             if isinstance(source, PackedSource):
                 position, size = source.packed_position(), file.size
@@ -159,7 +178,7 @@ class Keeping:
         if position is None or path is None or generation.size <= position.offset:
             return
         try:
-            source = open_any(self._system, path)
+            source = open_any(self._system, path, self._registry.hands)
         except OSError:
             return  # gone or renamed this moment: the next look sees to it
         try:
@@ -196,6 +215,7 @@ class Keeping:
         if not copied:
             source.orphan = old.orphan if owed else old.orphan + old.fragment
             self._remember_cut(old, generation.size if owed else old.offset)
+        self._registry.hands.forget(old)
         old.fd = -1  # whoever still reads from it is told to look again
         generation.source, generation.size, generation.missed = source, 0, False
         self._registry.claim(source.identity, self, generation)
@@ -252,7 +272,8 @@ class Keeping:
 
     def unfinished(self) -> list[Source]:
         """What has an unfinished last line, opened where need be."""
-        found = [g.source for g in self if g.source and g.source.rest > g.source.offset]
+        held = [g.source for g in self if g.source and not g.source.lost]
+        found = [source for source in held if source.rest > source.offset]
         for generation in self.rotated:
             if generation.source is None:
                 self.reopen(generation, 0.0)

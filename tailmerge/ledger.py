@@ -214,8 +214,11 @@ class Ledger:
         sources = (g.source for series in self._series for g in series.keeping)
         found = []
         for source in sources:
-            if source and source.number in numbers and source.fd >= 0:
+            if source and source.number in numbers:
                 try:
+                    source.hold()
+                    if source.fd < 0:
+                        continue  # it was closed
                     found.append(self._system.duplicate(source.fd))
                 except OSError:
                     self._read.add(source.number)  # too many are open: with the next group

@@ -12,6 +12,7 @@ import io
 from collections.abc import Callable
 from typing import IO, Any, cast
 
+from tailmerge.hands import Hands
 from tailmerge.lines import BLOCK
 from tailmerge.position import MARKER, Position, holds, read_position
 from tailmerge.source import Source, open_source
@@ -113,10 +114,11 @@ OPENERS: dict[str, Callable[[Any], IO[bytes]]] = {
 class PackedSource(Source):
     """A compressed file; offsets and sizes are of its decompressed bytes."""
 
-    __slots__ = ("_at", "_file", "_length", "_tail")
+    __slots__ = ("_at", "_file", "_kind", "_length", "_tail")
 
     def __init__(self, system: System, fd: int, path: str, file: Identity, kind: str) -> None:
-        self._file = OPENERS[kind](io.BufferedReader(_Raw(system, fd), BLOCK))
+        self._kind = kind
+        self._file = _decompress(system, fd, kind)
         self._length: int | None = None
         self._at = 0
         self._tail = b""
@@ -145,6 +147,7 @@ class PackedSource(Source):
 
     def read_into(self, view: memoryview, offset: int) -> int:
         """Forward at the speed of decompressing; back beyond the last bytes from the start."""
+        self.hold()
         begin = self._at - len(self._tail)
         got = 0
         if begin <= offset < self._at:
@@ -177,6 +180,7 @@ class PackedSource(Source):
 
     def packed_position(self) -> Position:
         """The file as it is, with nothing left to read of it."""
+        self.hold()
         status = self.system.fstat(self.fd)
         raw, size = super().read_at, status.st_size
         position = read_position(raw, self.path, identity(status), size, self.number)
@@ -184,13 +188,32 @@ class PackedSource(Source):
 
     def fits(self, position: Position) -> bool:
         if position.packed:
-            same_size = self.system.fstat(self.fd).st_size == position.offset
+            same_size = self.status().st_size == position.offset
             return same_size and holds(super().read_at, position)
         return position.offset <= self.size() and super().fits(position)
+
+    def can_park(self, *, forced: bool = False) -> bool:
+        """In the middle it costs decompressing the beginning once more."""
+        cheap = self._at == 0 or self.offset == self._length
+        return (cheap or forced) and super().can_park(forced=forced)
+
+    def park(self) -> None:
+        self._file.close()
+        super().park()
+
+    def hold(self) -> None:
+        if self.parked is not None:
+            super().hold()
+            self._file = _decompress(self.system, self.fd, self._kind)
+            self._at, self._tail = 0, b""
 
     def close(self) -> None:
         self._file.close()
         super().close()
+
+
+def _decompress(system: System, fd: int, kind: str) -> IO[bytes]:
+    return OPENERS[kind](io.BufferedReader(_Raw(system, fd), BLOCK))
 
 
 def find_compression(start: bytes) -> str | None:
@@ -198,14 +221,16 @@ def find_compression(start: bytes) -> str | None:
     return next((kind for magic, kind in MAGIC if start.startswith(magic)), None)
 
 
-def open_any(system: System, path: str) -> Source:
+def open_any(system: System, path: str, hands: Hands | None = None) -> Source:
     """Open a regular file, compressed or not, to be read from its first byte.
+
+    Where there are too many open ones `hands` close some.
 
     Raises:
         NotThereYet: it is compressed and has no end mark.
         OSError: it cannot be opened, it is no regular file, or nothing here decompresses it.
     """
-    plain = open_source(system, path)
+    plain = open_source(system, path, hands)
     try:
         kind = find_compression(plain.read_at(6, 0))
         if kind is None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 from tailmerge.again import Again
+from tailmerge.hands import Hands
 from tailmerge.lines import BLOCK
 from tailmerge.position import MARKER, ReadAt, digest
 from tailmerge.report import Report
@@ -58,6 +59,7 @@ class PowerCut:
 
     def _open_sources(self, state: State, stack: ExitStack) -> Iterator[tuple[int, Source]]:
         """The inputs that are there, each at its synced position."""
+        hands = Hands(self._system.descriptor_limit())
         for number, entry in state.entries.items():
             position = entry.position
             if position.packed:
@@ -66,6 +68,8 @@ class PowerCut:
             if source:
                 stack.callback(source.close)
                 source.start_at(position.offset)
+                source.hands = hands
+                hands.hold(source)
                 yield number, source
 
     def _mend(

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
+from tailmerge.hands import Hands
 from tailmerge.rotation import rotated_forms
 from tailmerge.system import Identity
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 class Registry:
     """The files that are known, by device and inode."""
 
-    def __init__(self) -> None:
+    def __init__(self, hands: Hands | None = None) -> None:
+        """`hands` hold the files open; None: as many as there are."""
+        self.hands = Hands() if hands is None else hands
         self._owners: dict[Identity, tuple[Keeping, Generation]] = {}
         self.outputs: set[Identity] = set()
         """What we write or wrote to: never an input."""
@@ -68,6 +71,9 @@ class Registry:
 
     def claim(self, file: Identity, keeping: Keeping, generation: Generation) -> None:
         self._owners[file] = (keeping, generation)
+        if generation.source:
+            generation.source.hands = self.hands
+            self.hands.hold(generation.source)
         self.tell(keeping, generation)
 
     def forget(self, file: Identity, generation: Generation) -> None:

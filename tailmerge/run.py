@@ -22,6 +22,7 @@ from tailmerge.folders import Folders
 from tailmerge.follow import SeriesTail, tail_async
 from tailmerge.generation import News
 from tailmerge.handles import Duplicate, HandleTail
+from tailmerge.hands import Hands
 from tailmerge.keeping import restore_all
 from tailmerge.lane import Lane
 from tailmerge.output import find_audience
@@ -79,7 +80,7 @@ class Run:
         self.sight = sight
         self.began = time.time() - CLOCK_TICK
         """Seconds since the epoch, by the clock that files have."""
-        self.registry = Registry()
+        self.registry = Registry(Hands(self.system.descriptor_limit()))
         self.folders = Folders(self.system, asyncio.get_running_loop().time)
         self.own = Own(
             self.settings.output_path, self.settings.state_path, self.registry, self.system

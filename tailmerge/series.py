@@ -9,6 +9,15 @@ States of a generation: live (held open) -> rotated, held open -> quiet for the 
 closed, its position kept -> opened again when late lines come. A deleted one ends when it
 was quiet. A live one that was cut stays live and begins again; what was not read before
 the cut is taken from the copy where there is one.
+
+Beyond the limit of descriptors a file that is held may be parked: closed while it is idle,
+with all that is known of it in memory. Its name is asked instead; with news, and at each
+look, it is opened again. Its name leads elsewhere: it is lost. A lost one was renamed,
+compressed or deleted: it is matched like a position, but never with the live file, which is
+another one; found, it goes on where it was. One that is not found for the rotate wait was
+deleted while nobody held it: its position stays, and bytes of it that were seen and not
+read are said. A cut while it is parked shows in its content; kill -9 changes nothing, as the
+state tells of a parked file what it tells of an open one.
 """
 
 from __future__ import annotations
@@ -153,6 +162,7 @@ class Series:
 
     def _settle(self, found: Findings, now: float) -> None:
         live = self._find_live(found, now)
+        self.keeping.take_up()
         try:
             rotated = self._beside.find_rotated(now)
         except OSError as error:  # nothing is decided by a look that sees half
@@ -197,7 +207,9 @@ class Series:
                 current = None
         keeping = self.keeping
         live = keeping.live
-        if live and live.source:  # it may have been cut, and then renamed
+        parked = live and live.source and live.source.parked is not None
+        if live and live.source and not (parked and live.source.identity != current):
+            # It may have been cut, and then renamed.
             try:
                 live.source.cut = live.source.cut or not live.source.is_unchanged()
             except OSError as error:
@@ -213,7 +225,7 @@ class Series:
         if keeping.live is None and back:  # renamed back, or a symlink swapped back
             keeping.rotated.remove(back[0])
             keeping.live = back[0]
-            keeping.live.path = self.path
+            keeping.live.follow(self.path)
         if keeping.live or current is None:
             return None
         return Seen(self.path, current, status.st_size, status.st_mtime, live=True)
@@ -222,6 +234,9 @@ class Series:
         """Close a rotated file that was quiet for the rotate wait; its position stays."""
         source = generation.source
         if source is None:
+            return
+        if source.lost:
+            self._give_up_if_quiet(generation, source, found, now)
             return
         generation.has_grown(now)
         packed = isinstance(source, PackedSource)
@@ -236,6 +251,18 @@ class Series:
                 return  # moved to where it cannot be found again: held on to
         if source.is_ahead:
             return  # lines of it wait for their place in the output
+        self.keeping.let_go(source)
+        found.let_go = True
+
+    def _give_up_if_quiet(
+        self, generation: Generation, source: Source, found: Findings, now: float
+    ) -> None:
+        """It was deleted, or moved out of sight, while it was parked: its position stays."""
+        unclear = self._settling.waits or found.unsettled or found.unreadable or found.error
+        if unclear or source.is_ahead or now - generation.changed < self._rotate_wait:
+            return
+        found.lost += max(0, generation.size - source.offset)
+        generation.size = source.offset
         self.keeping.let_go(source)
         found.let_go = True
 

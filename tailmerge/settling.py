@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import partial
 
 from tailmerge.beside import NOTHING, Beside
 from tailmerge.candidates import Candidates, Unclear
@@ -18,6 +19,7 @@ from tailmerge.keeping import Keeping
 from tailmerge.lines import find_last_lines
 from tailmerge.match import Matching, Seen, match
 from tailmerge.packed import NotThereYet, PackedSource
+from tailmerge.position import Position
 from tailmerge.registry import Registry
 from tailmerge.source import Source
 from tailmerge.system import Identity, System
@@ -59,6 +61,7 @@ class Settling:
         self.keeping = keeping
         self._beside = beside
         self._system = system
+        self._registry = registry
         self._lines = lines
         self._named = named
         self._passed_before = passed_before
@@ -105,7 +108,7 @@ class Settling:
                 generation.path = None
         for file in rotated:
             if file.identity in held:
-                held[file.identity].path = file.path
+                held[file.identity].follow(file.path)
         if live:
             unknown.append(live)
         for file in list(unknown):
@@ -168,8 +171,8 @@ class Settling:
         """
         keeping = self.keeping
         failed: list[tuple[Seen, OSError]] = []
-        known = [g.source for g in keeping if g.source]
-        with Candidates(self._system, known) as candidates:
+        known = [g.source for g in keeping.held().values() if g.source]
+        with Candidates(self._system, known, self._registry.hands) as candidates:
             while True:
                 try:
                     cut, matching = self._compare(unknown, standing, candidates, now)
@@ -235,7 +238,7 @@ class Settling:
             except OSError:
                 return  # what is not seen is not known, and looked for by the next run
             self._copies = [f for f in found if f.compressed and f.identity not in known]
-            with Candidates(self._system, held) as candidates:
+            with Candidates(self._system, held, self._registry.hands) as candidates:
                 self._remember_copies(candidates)
 
     def _remember_copies(self, candidates: Candidates) -> None:
@@ -260,7 +263,7 @@ class Settling:
     def _compare(
         self, unknown: list[Seen], standing: list[Seen], candidates: Candidates, now: float
     ) -> tuple[dict[Generation, Source], Matching[Generation]]:
-        """What was cut, and the matching.
+        """What was cut or lost, and the matching.
 
         An original that is cut while it is compared with its copy no longer shows that it is
         one: the copy would be read as new. Each can be cut only once, so this comes to an end.
@@ -270,16 +273,27 @@ class Settling:
         while True:
             held = {generation: generation.source for generation in keeping if generation.source}
             cut = {generation: source for generation, source in held.items() if source.cut}
+            lost = {generation: source for generation, source in held.items() if source.lost}
             positions = [(g, g.position) for g in keeping.rotated if g.position]
-            positions += [(g, source.position_before()) for g, source in cut.items()]
+            gone = [g for g in keeping.rotated if g in lost or g in cut]
+            gone += [keeping.live] if keeping.live in cut else []
+            positions += [(g, held[g].position_before()) for g in gone]
             others = list(standing)
             if keeping.live and live:
                 keeping.live.has_grown(now)
                 size = keeping.live.size
                 others.append(Seen(keeping.path, live.identity, size, now, live=True))
-            matching = match(positions, unknown, others, candidates.fits, candidates.is_copy)
+            fits = partial(self._fits, candidates, {p for g, p in positions if g in lost})
+            matching = match(positions, unknown, others, fits, candidates.is_copy)
             if not matching.new or not self._see_cuts(held.values()):
-                return cut, matching
+                return cut | lost, matching
+
+    @staticmethod
+    def _fits(
+        candidates: Candidates, of_lost: set[Position], position: Position, file: Seen
+    ) -> bool:
+        """Whether it may be that file: the name of a lost one leads to a stranger."""
+        return not (file.live and position in of_lost) and candidates.fits(position, file)
 
     @staticmethod
     def _see_cuts(sources: Iterable[Source]) -> bool:
@@ -298,7 +312,11 @@ class Settling:
         found: Findings,
         now: float,
     ) -> None:
-        if generation in cut:  # the copy that copytruncate made of it
+        if generation in cut and cut[generation].lost:
+            if not self._is_another_inputs(generation, file, candidates, found, now):
+                source = candidates.take(file, cut[generation].offset, cut[generation].number)
+                self.keeping.find_again(generation, source, file.path, now)
+        elif generation in cut:  # the copy that copytruncate made of it
             before = cut[generation]
             copy = candidates.take(file, before.offset, before.number)
             copy.written = before.written
@@ -321,7 +339,8 @@ class Settling:
         now: float,
     ) -> bool:
         """A position at a file's start fits any: that of another input may fit in earnest."""
-        if generation.position is None or generation.position.offset:
+        begun = generation.source or generation.position
+        if begun is None or begun.offset:
             return False
         source = candidates.open(file)
         return source is not None and self._inherit(source, candidates, file, found, now)

@@ -15,8 +15,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tailmerge.encoding import find_encoding
+from tailmerge.hands import Hands
 from tailmerge.history import START, History
 from tailmerge.lines import BLOCK, Cut, cut_lines
+from tailmerge.openfile import OpenFile
 from tailmerge.position import (
     HEAD,
     MARKER,
@@ -65,35 +67,28 @@ class Chunk(NamedTuple):
     """The file, or what was asked of it, ended here."""
 
 
-class Source:
+class Source(OpenFile):
     """An open regular file and the offset up to which its lines were forwarded."""
 
     __slots__ = (
         "cut",
         "cut_from",
         "encoding",
-        "fd",
         "fragment",
         "head",
         "history",
         "hole",
-        "identity",
         "lines",
         "marker",
         "number",
         "offset",
         "orphan",
-        "path",
         "scanned",
-        "system",
         "written",
     )
 
     def __init__(self, system: System, fd: int, path: str, file: Identity, offset: int = 0) -> None:
-        self.system = system
-        self.fd = fd
-        self.path = path
-        self.identity = file
+        super().__init__(system, fd, path, file)
         self.number = new_number()
         self.head = b""
         """The file's first bytes as they were read, at most `HEAD` of them."""
@@ -138,16 +133,8 @@ class Source:
         self.scanned = offset
         """There is no newline between `offset` and here."""
 
-    def size(self) -> int:
-        """The file's size now, bytes."""
-        return self.system.fstat(self.fd).st_size
-
-    def modified(self) -> float | None:
-        """When it was last written to, seconds since the epoch; None where nobody knows."""
-        try:
-            return self.system.fstat(self.fd).st_mtime
-        except OSError:
-            return None  # the read that follows meets the same error
+    def can_park(self, *, forced: bool = False) -> bool:
+        return not self.cut and super().can_park(forced=forced)
 
     def read_ahead(self) -> None:
         """From now on what is read is not yet written: `written` tells up to where it is."""
@@ -159,17 +146,6 @@ class Source:
         """Whether something was read of it that is not in the output."""
         return self.written is not None and self.written.offset != self.offset
 
-    def is_deleted(self) -> bool:
-        """Whether no name leads to the file any more."""
-        try:
-            return self.system.fstat(self.fd).st_nlink == 0
-        except OSError:
-            return True  # its server forgot it: nothing can be found by its name
-
-    def close(self) -> None:
-        self.system.close(self.fd)
-        self.fd = -1  # the number is reused at once
-
     def read(self, buffer: bytearray, until: int | None = None, cut: Cut | None = None) -> Chunk:
         """Fill the buffer from the offset, at most up to the offset `until`.
 
@@ -179,8 +155,14 @@ class Source:
             Rewritten: the bytes before the offset are no longer there.
             Refused: the file is UTF-16 or UTF-32.
         """
+        try:
+            self.hold()
+        except FileNotFoundError:
+            raise Rewritten(self.path) from None  # whoever looks next finds it
         if self.fd < 0:
             raise Rewritten(self.path)  # it was closed, or given to another input
+        if self.hands:
+            self.hands.touch(self)
         back = len(self.marker)
         room = len(buffer) - back
         if until is not None:
@@ -303,14 +285,6 @@ class Source:
                 return None, True
         return None, False
 
-    def read_at(self, length: int, offset: int) -> bytes:
-        """The bytes at an offset, fewer at the file's end."""
-        return self.system.read_at(self.fd, length, offset)
-
-    def read_into(self, view: memoryview, offset: int) -> int:
-        """Fill the view from an offset; return the bytes read, fewer at the file's end."""
-        return self.system.read_into(self.fd, view, offset)
-
     def fits(self, position: Position) -> bool:
         """Whether the file holds, up to a recorded position, what was forwarded there."""
         return not position.packed and holds(self.read_at, position)
@@ -336,12 +310,16 @@ class Source:
         """
         view = memoryview(buffer)
         at = start
-        while at < end:
-            got = self.read_into(view[: min(len(buffer), end - at)], at)
-            if got == 0:
-                raise Torn(self.path)
-            at += got
-            yield view[:got]
+        self.pins += 1
+        try:
+            while at < end:
+                got = self.read_into(view[: min(len(buffer), end - at)], at)
+                if got == 0:
+                    raise Torn(self.path)
+                at += got
+                yield view[:got]
+        finally:
+            self.pins -= 1
 
     @property
     def rest(self) -> int:
@@ -352,7 +330,8 @@ class Source:
         """What is remembered of this file when it is closed."""
         if self.written and self.is_ahead:
             return self._position_at(self.written.offset, self.written.marker)
-        if len(self.marker) == min(MARKER, self.offset) and (self.head or not self.offset):
+        known = len(self.marker) == min(MARKER, self.offset) and (self.head or not self.offset)
+        if known or self.parked is not None:
             # Of what was read, and of nothing that is there now: it may have been cut since.
             return self.position_before()
         file = identity(self.system.fstat(self.fd))
@@ -376,13 +355,16 @@ class Source:
         )
 
 
-def open_source(system: System, path: str) -> Source:
+def open_source(system: System, path: str, hands: Hands | None = None) -> Source:
     """Open a regular file to be read from its first byte.
+
+    Where there are too many open ones `hands` close some.
 
     Raises:
         OSError: it cannot be opened, or it is no regular file.
     """
-    fd = system.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    flags = os.O_RDONLY | os.O_NONBLOCK
+    fd = (Hands() if hands is None else hands).attempt(lambda: system.open(path, flags))
     try:
         status = system.fstat(fd)
         if not is_regular(status):
