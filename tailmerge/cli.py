@@ -192,7 +192,7 @@ def _print(text: str) -> None:
 
 
 def _allow_many_files() -> None:
-    """Every input is held open: as many as the system lets us have."""
+    """Inputs are held open: as many as the system lets us have."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -87,7 +87,7 @@ class Hands:
 
     def _park(self, count: int, *, forced: bool) -> bool:
         """Close so many, but for the one in use last; False where none could be."""
-        idle = itertools.islice(self._held, len(self._held) - 1)
+        idle = itertools.islice(self._held, max(0, len(self._held) - 1))
         parked = list(itertools.islice((f for f in idle if f.can_park(forced=forced)), count))
         for file in parked:
             file.park()

@@ -93,11 +93,13 @@ class OpenFile:
             fd = hands.attempt(lambda: self.system.open(path, flags))
         except FileNotFoundError:
             return False  # renamed this moment
-        if identity(self.system.fstat(fd)) != self.identity:
-            self.system.close(fd)
-            return False
-        self.fd = fd
-        return True
+        try:
+            if identity(self.system.fstat(fd)) == self.identity:
+                self.fd = fd
+        finally:
+            if self.fd != fd:
+                self.system.close(fd)
+        return self.fd == fd
 
     def modified(self) -> float | None:
         """When it was last written to, seconds since the epoch; None where nobody knows."""
