@@ -40,8 +40,9 @@ class Hands:
     """The files that are held open; on the thread that owns them."""
 
     def __init__(self, limit: int | None = None) -> None:
-        """`limit` is how many descriptors the process may have; None: as many as it likes."""
-        self._most = float("inf") if limit is None else max(LEAST, limit - OTHERS)
+        """`limit` is how many descriptors the process may have; None or
+        negative: as many as it likes."""
+        self._most = float("inf") if limit is None or limit < 0 else max(LEAST, limit - OTHERS)
         self._held: dict[Parkable, None] = {}
         """The one that was idle the longest first."""
 

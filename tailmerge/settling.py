@@ -36,6 +36,7 @@ class Settling:
         "_lines",
         "_named",
         "_passed_before",
+        "_registry",
         "_system",
         "_unpassed",
         "is_known",

@@ -59,12 +59,10 @@ class System:
 
         What is closed for being idle is asked by name. One call, ten times a second, for all.
         """
-        seek, end, by_name = os.lseek, os.SEEK_END, os.path.getsize
-        changed = []
+        seek, end, by_name, changed = os.lseek, os.SEEK_END, os.path.getsize, list[HeldT]()
         for each in held:
             try:
-                hand = each.hand
-                size = hand and (seek(hand.fd, 0, end) if hand.fd >= 0 else by_name(hand.path))
+                size = (h := each.hand) and (seek(h.fd, 0, end) if h.fd >= 0 else by_name(h.path))
                 if size != each.seen:  # None: nothing is held
                     changed.append(each)
             except OSError:
@@ -101,10 +99,9 @@ class System:
     def read_link(self, path: str) -> str:
         return os.readlink(path)
 
-    def descriptor_limit(self) -> int | None:
-        """How many descriptors the process may have; None: as many as it likes."""
-        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        return None if soft == resource.RLIM_INFINITY else soft
+    def descriptor_limit(self) -> int:
+        """How many descriptors the process may have."""
+        return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
     def duplicate(self, fd: int) -> int:
         return os.dup(fd)
