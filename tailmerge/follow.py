@@ -117,9 +117,10 @@ class SeriesTail:
         try:
             while True:
                 ended = around.ending.has_come or around.once
-                if ended and not around.once:
+                if ended and not (around.once or around.ending.stopped):
                     await self._look_again()  # what was done last, a rotation included
-                await self._drain()
+                if not around.ending.stopped:
+                    await self._drain()
                 if around.ending.stopped:
                     await self._leave_out()
                     return
@@ -146,7 +147,8 @@ class SeriesTail:
                 return
         else:
             news = await self._around.watch.wait(self.series, again)
-        if news is not News.GREW:  # the name changed, the time is over, or the run is
+        # The name changed, or the time is over; at the end of the run `run` looks again.
+        if news is not News.GREW and not self._around.ending.has_come:
             await self._look_again()
 
     async def _close_records(self) -> None:
