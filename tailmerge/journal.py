@@ -36,7 +36,7 @@ from tailmerge.state import (
 from tailmerge.system import System, identity, is_regular
 
 JOURNAL_BYTES = 512 * 1024
-"""A journal of this size is replaced by a checkpoint."""
+"""A journal of this size is replaced by a checkpoint, unless that is longer itself."""
 
 KEPT_SUFFIX = ".batch"
 """The file beside the state that keeps a batch whose bytes cannot be had again."""
@@ -129,6 +129,7 @@ class Journal:
         size = self._system.fstat(self._fd).st_size
         text = self._system.read_all_at(self._fd, size, 0)
         self._size = self._checkpoint_size = text.rfind(b"\n") + 1
+        self._most = max(JOURNAL_BYTES, self._checkpoint_size)
         if not overwrite:
             self.state = parse_state(text, self.path, self._system.boot())
             self._write_pid()
@@ -317,7 +318,7 @@ class Journal:
         if self._fd >= 0:
             self._system.close(self._fd)
         self._fd, self._size, self._checkpoint_size = fd, len(text), len(text)
-        self._most = JOURNAL_BYTES
+        self._most = max(JOURNAL_BYTES, len(text))  # of many inputs it takes as long as it is long
         self._notes.clear()
         self._begin_records()
         self._unsettled_kept = False

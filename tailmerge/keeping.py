@@ -93,12 +93,14 @@ class Keeping:
                 generation.seen = now
             if position is None:
                 continue
-            folder = os.path.dirname(position.path) or "."
-            if now - generation.seen < FORGET_SECONDS or not self._system.is_folder(folder):
+            if now - generation.seen < FORGET_SECONDS or not self._has_folder(position.path):
                 yield Entry(self.name, position, generation.size, generation.seen)
             elif generation in self.rotated:  # a run may live for years
                 self.rotated.remove(generation)
                 self._registry.forget(position.identity, generation)
+
+    def _has_folder(self, path: str) -> bool:
+        return self._system.is_folder(os.path.dirname(path) or ".")
 
     def remembered(self, generation: Generation) -> Position | None:
         """A generation's position, with the absolute path that it has now."""
@@ -108,6 +110,8 @@ class Keeping:
         return position._replace(path=self._absolute(generation.path or position.path))
 
     def _absolute(self, path: str) -> str:
+        if path == self.path:
+            return self.name
         folder, base = os.path.split(path)
         if folder == os.path.dirname(self.path):
             return os.path.join(os.path.dirname(self.name), base)

@@ -67,6 +67,9 @@ class Ledger:
         self.is_marked = False
         """The journal says what is on the disk."""
         self._series: Iterable[Series] = ()
+        self._oldest = time.time()
+        """When the file was seen whose last sight the state tells of is the oldest, seconds
+        since the epoch."""
 
     def open(
         self,
@@ -97,6 +100,7 @@ class Ledger:
             raise cannot_write_state(self._journal.path, error) from error
         for entry in self._state.entries.values():
             self._met[entry.position.number] = (entry.series, entry.position.head_length)
+            self._oldest = min(self._oldest, entry.seen)
 
     def begin(self) -> None:
         """What was owed to a stream has gone out."""
@@ -115,6 +119,13 @@ class Ledger:
         for entry in self._state.entries.values():
             known.setdefault(entry.series, []).append(entry)
         return known
+
+    def leave_to_series(self) -> None:
+        """What belongs to a series of this run that series alone tells from now on."""
+        present = {series.keeping.name for series in tuple(self._series)}
+        entries = self._state.entries
+        self._state.entries = {n: e for n, e in entries.items() if e.series not in present}
+        self._state.origins.clear()
 
     def _miss(self, name: str) -> None:
         """What is rotated once there is a file of it is new for a later run, too."""
@@ -244,13 +255,13 @@ class Ledger:
                 self._journal.put_off()  # a full disk: it goes on growing until there is room
 
     def _checkpoint(self) -> None:
-        present = {series.keeping.name for series in self._series}
+        present = {series.keeping.name for series in tuple(self._series)}
         entries = [
             entry
             for entry in self._state.entries.values()
             if entry.series not in present and not self._is_forgotten(entry)
         ]
-        for series in self._series:
+        for series in tuple(self._series):  # the main loop may add one meanwhile
             entries += series.keeping.entries()
         state = self._state
         state.entries = {entry.position.number: entry for entry in entries}
@@ -258,14 +269,15 @@ class Ledger:
         if self._output:
             state.mark = Mark(self._path, self._output.position())
         self._journal.checkpoint(state)
+        self._oldest = min((entry.seen for entry in entries), default=time.time())
+        self.leave_to_series()  # of ten thousand inputs 10 MB
 
     def close(self, *, whole: bool) -> None:
         """The end of the run; `whole`: every batch that was begun was written.
 
         Where nothing happened nothing is written.
         """
-        oldest = min((e.seen for e in self._state.entries.values()), default=time.time())
-        stale = time.time() - oldest > REFRESH_SECONDS
+        stale = time.time() - self._oldest > REFRESH_SECONDS
         if self._is_open and whole and not self.owed and (self._journal.has_grown or stale):
             self._state.synced = None
             try:

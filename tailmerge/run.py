@@ -208,6 +208,7 @@ class Run:
             ]
             tails += self._make_tails(found, around, start=True)
             found.clear()  # who called still has it
+            await output.leave_to_series()
             await output.enrol([tail.feed for tail in tails], backlog=True)
             if self.settings.once:
                 await self._read_in_order(tails, around)

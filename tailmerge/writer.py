@@ -196,6 +196,11 @@ class WriteThread(Lane):
         ledger = self._ledger
         return await self.call(ledger.attach, registry, series) if ledger else {}
 
+    async def leave_to_series(self) -> None:
+        """The series of this run are made: what is known of them they alone tell."""
+        if self._ledger:
+            await self.call(self._ledger.leave_to_series)
+
     # on the thread's own loop
 
     @property
