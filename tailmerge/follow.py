@@ -76,6 +76,7 @@ class SeriesTail:
         "_paused",
         "_refused",
         "_twin",
+        "asleep",
         "feed",
         "series",
     )
@@ -96,6 +97,13 @@ class SeriesTail:
         self._open = OpenRecords(around.window)
         self._paused = False
         """It was read to its end once."""
+        self.asleep = False
+        """There is no news, so there is no task either: `run` goes on where it was."""
+
+    def wake(self) -> None:
+        """There is news, or the run is to end."""
+        if self._around.start:
+            self._around.start(self)
 
     async def prepare(self) -> None:
         """Look for the first time: what is there now is what a one-shot run reads."""
@@ -111,10 +119,14 @@ class SeriesTail:
 
     async def run(self) -> None:
         around = self._around
+        woken, self.asleep = self.asleep, False
         if self._look is None:
             await self._look_again()
-        around.watch.add(self.series)
+        if not woken:
+            around.watch.add(self.series)
         try:
+            if woken:
+                await self._heed(around.watch.take(self.series))
             while True:
                 ended = around.ending.has_come or around.once
                 if ended and not (around.once or around.ending.stopped):
@@ -128,10 +140,14 @@ class SeriesTail:
                     await self._finish()
                     return
                 await self._wait()
+                if self.asleep:
+                    return
         finally:
-            around.watch.remove(self.series)
+            if not self.asleep:
+                around.watch.remove(self.series)
 
     async def _wait(self) -> None:
+        """Wait for news, or fall asleep where only they can wake."""
         assert self._look
         again = self._look.again
         if (self._look.error or self._look.unreadable or self._failing) and again is None:
@@ -145,8 +161,14 @@ class SeriesTail:
             if news is News.NONE and not self._around.ending.has_come:
                 await self._close_records()
                 return
+        elif again is None and self._around.start and self._around.watch.sleep(self.series, self):
+            self.asleep = True
+            return
         else:
             news = await self._around.watch.wait(self.series, again)
+        await self._heed(news)
+
+    async def _heed(self, news: News) -> None:
         # The name changed, or the time is over; at the end of the run `run` looks again.
         if news is not News.GREW and not self._around.ending.has_come:
             await self._look_again()

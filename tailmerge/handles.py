@@ -104,6 +104,8 @@ async def close_unread(duplicates: Iterable[Duplicate], system: System) -> None:
 class HandleTail:
     """A handle of the caller's: followed until it is closed, then read to its end."""
 
+    asleep = False
+
     def __init__(
         self,
         duplicate: Duplicate,

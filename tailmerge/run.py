@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Collection, Coroutine, Iterable, Iterator
 from typing import Any
 
 from tailmerge.discover import (
@@ -43,7 +43,7 @@ from tailmerge.sight import Sight
 from tailmerge.streaming import StreamTail, opener
 from tailmerge.surroundings import Surroundings, Tail
 from tailmerge.system import Identity, System
-from tailmerge.watch import LEAST_SECONDS, Watch
+from tailmerge.watch import LEAST_SECONDS, Sleeper, Watch
 from tailmerge.ways import choose_route
 from tailmerge.writer import WriteThread
 
@@ -52,6 +52,9 @@ DISCOVER_SECONDS = 1.0
 
 PATIENCE_SECONDS = 10.0
 """How long a one-shot run waits for an output that cannot be written."""
+
+AT_ONCE = 100
+"""So many tails that were asleep have a task at the end of a run."""
 
 CLOCK_TICK = 0.01
 """By so many seconds, at most, the clock that files get their times from is behind ours."""
@@ -88,7 +91,9 @@ class Run:
         self.series: dict[str, Series] = {}
         self.met: set[str] = set()
         """Names that are followed, or were skipped and spoken of."""
-        self.tails: set[asyncio.Task[None]] = set()
+        self.left = 0
+        """Inputs that are not over, most of them asleep."""
+        self.all_over = asyncio.Event()
         self.lane = Lane("tailmerge-discover")
         self.group = asyncio.TaskGroup()
 
@@ -187,6 +192,7 @@ class Run:
             self.settings.sort,
             self.settings.window if self.settings.record_start else None,
             now,
+            lambda tail: self._start(tail, around),
         )
         async with self.group as group:
             guards = [group.create_task(guard) for guard in self._guards(around)]
@@ -216,19 +222,33 @@ class Run:
                 patterns = any(is_pattern(name) for name in self.names)
                 if patterns:
                     guards.append(group.create_task(self._discover(around)))
-                for tail in tails:
-                    self._start(tail, around)
-                while self.tails:
-                    await asyncio.wait(self.tails)
+                self._begin(tails, around)
+                while self.left:
+                    await self.all_over.wait()
                 if patterns:
                     await ending.wait()  # something may still appear
             for guard in guards:
                 guard.cancel()
 
-    def _start(self, tail: Tail, around: Surroundings) -> None:
-        task = self.group.create_task(self._follow(tail, around))
-        self.tails.add(task)
-        task.add_done_callback(self.tails.discard)
+    def _begin(self, tails: Collection[Tail], around: Surroundings) -> None:
+        self.left += len(tails)
+        self.all_over.clear()
+        for tail in tails:
+            self._start(tail, around)
+
+    def _start(self, tail: Tail, around: Surroundings) -> asyncio.Task[None]:
+        """For the first time, or since it was asleep."""
+        return self.group.create_task(self._follow_on(tail, around))
+
+    async def _follow_on(self, tail: Tail, around: Surroundings) -> None:
+        await self._follow(tail, around)
+        if not tail.asleep:
+            self._note_over(1)
+
+    def _note_over(self, count: int) -> None:
+        self.left -= count
+        if not self.left:
+            self.all_over.set()
 
     async def _read_in_order(self, tails: list[Tail], around: Surroundings) -> None:
         """One-shot: all are looked at first, then read one after the other, as given.
@@ -252,7 +272,7 @@ class Run:
         try:
             await tail_async(tail, self.settings.interval, around.output.write)
         finally:
-            if around.sorted or around.window is not None:
+            if (around.sorted or around.window is not None) and not tail.asleep:
                 await around.output.finish(tail.feed)
 
     def _make_tails(
@@ -305,9 +325,21 @@ class Run:
 
     async def _await_end(self, around: Surroundings) -> None:
         await around.ending.wait()
+        sleepers = around.watch.take_sleepers()
         around.watch.end()
         if around.ending.stopped:
             await around.output.hurry()
+        await self._end_sleepers(sleepers, around)
+
+    async def _end_sleepers(self, sleepers: list[Sleeper], around: Surroundings) -> None:
+        """Tails without a task: a few at a time look once more, and need not at a stop."""
+        if around.ending.stopped and around.resumable and not (around.sorted or around.window):
+            self._note_over(len(sleepers))
+            return
+        tails = [tail for tail in sleepers if isinstance(tail, SeriesTail)]
+        for begin in range(0, len(tails), AT_ONCE):
+            tasks = [self._start(tail, around) for tail in tails[begin : begin + AT_ONCE]]
+            await asyncio.wait(tasks)
 
     async def _await_reader_gone(self, output: WriteThread) -> None:
         await output.wait_reader_gone()
@@ -359,7 +391,7 @@ class Run:
         for tail in tails:
             if isinstance(tail, SeriesTail):
                 self.report.input_appeared(tail.series.path)
-            self._start(tail, around)
+        self._begin(tails, around)
 
     def _rotated_from(self, found: Found) -> list[Series]:
         """The inputs whose rotated form this file could be."""

@@ -35,6 +35,8 @@ def opener(found: Found, system: System) -> Callable[[], InputStream]:
 class StreamTail:
     """A pipe or standard input: forwarded as it comes."""
 
+    asleep = False
+
     def __init__(
         self, name: str, open_stream: Callable[[], InputStream], around: Surroundings
     ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from tailmerge.ending import Ending
@@ -26,6 +27,7 @@ class Surroundings:
         sorted: bool = False,
         window: float | None = None,
         last_news: float = 0.0,
+        start: Callable[[Tail], object] | None = None,
     ) -> None:
         self.output = output
         self.watch = watch
@@ -40,6 +42,8 @@ class Surroundings:
         """How long an open record waits for its next line, seconds; None: there are only lines."""
         self.last_news = last_news
         """When something was forwarded last, seconds of the loop's clock."""
+        self.start = start
+        """Runs a tail that was asleep again, in a task; None: no tail ever sleeps."""
 
     def note(self, progress: Progress) -> None:
         if progress.moved:
@@ -50,5 +54,9 @@ class Tail(Protocol):
     """The life of one input."""
 
     feed: Feed
+    asleep: bool
+    """There is nothing to do until it is run again."""
 
-    async def run(self) -> None: ...
+    async def run(self) -> None:
+        """Follow it until it is over, or asleep."""
+        ...

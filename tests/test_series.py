@@ -31,7 +31,7 @@ from tailmerge.generation import News
 from tailmerge.registry import Registry
 from tailmerge.series import Series
 from tailmerge.state import Entry
-from tailmerge.surroundings import Surroundings
+from tailmerge.surroundings import Surroundings, Tail
 from tailmerge.system import System
 from tailmerge.watch import Watch
 from tailmerge.writer import WriteThread
@@ -61,8 +61,9 @@ class Run:
         self.ending = Ending()
         self.watch = Watch(self.thread, 0.1)
         self.around = Surroundings(
-            self.thread, self.watch, self.report, self.ending, once=self.once
+            self.thread, self.watch, self.report, self.ending, once=self.once, start=self.start
         )
+        self.tasks: list[asyncio.Task[None]] = []
         folders = Folders(self.system)
         self.series = [
             Series(
@@ -90,19 +91,25 @@ class Run:
             for tail in self.tails:
                 await tail.prepare()
             sweeps = group.create_task(self.watch.run())
-            tasks = [group.create_task(tail.run()) for tail in self.tails]
+            self.group = group
+            for tail in self.tails:
+                self.start(tail)
             if not self.once:
                 await self.seconds(0.2)
             await story(self)
             if not self.once and not self.ending.has_come:
                 self.stop()
-            await asyncio.wait(tasks)
+            await asyncio.wait(self.tasks)
+            assert not any(tail.asleep for tail in self.tails)
             sweeps.cancel()
         for series in self.series:
             series.close()
         assert self.thread.output
         self.thread.output.close()
         await asyncio.sleep(0)
+
+    def start(self, tail: Tail) -> None:
+        self.tasks.append(self.group.create_task(tail.run()))
 
     def stop(self) -> None:
         self.ending.stop()
