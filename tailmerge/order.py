@@ -259,7 +259,7 @@ class Order:
         if self.high is not None:
             bounds.append((self.high, LAST))
         if self.window is not None and not self.has_backlog:
-            bounds.append(self._find_ripe(now - self.window))
+            bounds.append(self._find_ripe(now, self.window))
             if self.size >= MOST:
                 bounds.append(self._find_half())
         known = [bound for bound in bounds if bound is not None]
@@ -289,13 +289,13 @@ class Order:
             return False
         return not queue.backlog or (self.window is not None and queue.met + self.window <= now)
 
-    def _find_ripe(self, before: float) -> tuple[Key, float] | None:
-        """The last of what came in before this time."""
+    def _find_ripe(self, now: float, seconds: float) -> tuple[Key, float] | None:
+        """The last of what came in so long ago."""
         ripe = [
             block.keys[-1]
             for queue in self.queues
             for block in queue.blocks
-            if block.keys and block.arrived <= before
+            if block.keys and block.arrived + seconds <= now
         ]
         return (max(ripe), LAST) if ripe else None
 
@@ -305,7 +305,11 @@ class Order:
         return (keys[len(keys) // 2], LAST) if keys else None
 
     def find_wake(self, now: float) -> float | None:
-        """When the clock will set something free, seconds; None: nothing waits by it."""
+        """When the clock will set something free, seconds; None: nothing waits by it.
+
+        `now` is the one of a `take` that took nothing. A later one would pass over what became
+        free in between, and that would wait until there is news of something else.
+        """
         if self.window is None or self.has_backlog:
             return None
         wakes = []

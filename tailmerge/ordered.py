@@ -256,14 +256,15 @@ class Ordered(Route):
         try:
             while True:
                 self._news.clear()
-                taken = self._order.take(loop.time())
+                now = loop.time()
+                taken = self._order.take(now)
                 if taken:
                     await self._write(taken)
                     self._make_room()
                 elif self._order.is_ending:
                     return
                 else:
-                    await self._wait_for_news(loop.time())
+                    await self._wait_for_news(now)
         finally:
             self._make_room()
 
@@ -272,6 +273,7 @@ class Ordered(Route):
             entered.room.set()
 
     async def _wait_for_news(self, now: float) -> None:
+        """Until there is something new, or something is ripe that was not `now`."""
         wake = self._order.find_wake(now)
         try:
             await asyncio.wait_for(self._news.wait(), None if wake is None else wake - now)

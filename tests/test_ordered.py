@@ -1,0 +1,103 @@
+"""The way out by time, on a clock that jumps: no line waits for longer than it is said to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from helpers import LaneLoop, on_lane, said
+
+from tailmerge.batch import Batch
+from tailmerge.feed import Feed
+from tailmerge.ordered import Ordered
+from tailmerge.records import Records
+from tailmerge.shape import Shape
+from tailmerge.stream import Carry
+from tailmerge.timekeeper import Timekeeper
+from tailmerge.timestamps import Clock
+
+WINDOW = 1.0
+
+
+class Sink:
+    """Stands for the output: takes what is written, and knows when each line came."""
+
+    def __init__(self) -> None:
+        self.came: dict[bytes, float] = {}
+        self.on_append: Callable[[], None] = lambda: None
+
+    async def append(self, batch: Batch) -> None:
+        now = asyncio.get_running_loop().time()
+        lines = b"".join(bytes(piece) for piece in batch.pieces(0)).splitlines()
+        self.came |= dict.fromkeys(lines, now)
+        self.on_append()
+
+    @asynccontextmanager
+    async def in_turn(self) -> AsyncIterator[Any]:
+        yield self
+
+
+class Ways:
+    """Some inputs on their way out."""
+
+    def __init__(self, names: str, shape: Shape | None = None, start: str | None = None) -> None:
+        self.sink = Sink()
+        self.words, report = said()
+        records = Records(start) if start else None
+        keeper = Timekeeper(lambda _: Clock(utc=True), raw=not (shape or records))
+        self.route = Ordered(self.sink.in_turn, keeper, WINDOW, report, shape, records)
+        self.feeds = {name: Feed(name) for name in names}
+        self.route.enrol(self.feeds.values(), backlog=True)
+
+    async def add(self, name: str, *lines: bytes) -> None:
+        data = b"".join(line + b"\n" for line in lines)
+        await self.route.append_stream(self.feeds[name], Carry(), data)
+
+    async def pause(self, names: str) -> None:
+        for name in names:
+            await self.route.pause(self.feeds[name])
+
+    async def came(self) -> set[bytes]:
+        """What is written when there was no news for long."""
+        await asyncio.sleep(10 * WINDOW)
+        return set(self.sink.came)
+
+
+def line(seconds: float, word: str = "x") -> bytes:
+    minutes, seconds = divmod(seconds, 60)
+    return b"2026-11-23 12:%02d:%06.3f %s" % (minutes, seconds, word.encode())
+
+
+class TickingLoop(LaneLoop):
+    """Each look at the clock takes a while, as on a machine that does much else."""
+
+    tick = 0.0
+
+    def time(self) -> float:
+        self.jumping.now += self.tick
+        return self.jumping.now
+
+
+def test_what_becomes_ripe_between_two_looks_at_the_clock_does_not_wait_for_ever() -> None:
+    """Nothing was ripe; a moment later nothing was to become ripe: it waited for other news."""
+    loop = TickingLoop()
+
+    async def run() -> set[bytes]:
+        ways = Ways("ab")
+        await ways.pause("ab")
+        await ways.add("a", line(1))
+        await asyncio.sleep(WINDOW / 2)
+        await ways.add("b", line(2))
+        ripe = loop.time() + WINDOW
+
+        def take_long() -> None:
+            loop.jumping.now, loop.tick = ripe - 0.015, 0.01
+
+        ways.sink.on_append = take_long
+        return await ways.came()
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        assert runner.run(run()) == {line(1), line(2)}
+    assert loop.tick
