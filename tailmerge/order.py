@@ -15,8 +15,10 @@ The bound is the furthest of these:
 - where more than `MOST` bytes wait: half of them.
 
 The last line of a queue is held until nothing came for half of the window, or for the window:
-lines that belong to it may follow. Whatever comes behind it in order waits as long. With more
-than `MOST` bytes of them it is held no longer.
+lines that belong to it may follow. Whatever comes behind it in order waits as long, but for no
+more than half of the window longer than for the window: an input whose times lag behind, and
+which is never quiet, would hold up all others. With more than `MOST` bytes of them it is held no
+longer.
 """
 
 from __future__ import annotations
@@ -33,6 +35,9 @@ MOST = 32 * 1024 * 1024
 
 ROOM = 64 * 1024
 """Bytes of one input that wait while there is a backlog."""
+
+LONGEST = 1.5
+"""Windows that a line waits behind what others hold, at most."""
 
 Key = Any
 """Nanoseconds since the epoch, or the bytes of a time that can be compared as they are."""
@@ -201,14 +206,15 @@ class Order:
         """Everything that may go now, each input's lines in their order; they are out of
         the queues then."""
         self._before = self.high
+        taken = [part for queue in self.queues for part in self._take_dropped(queue)]
         bound = self._find_bound(now)
         if bound is None:
-            return []
+            return taken
         held = {queue: self._find_held(queue, now) for queue in self.queues if queue.blocks}
         for queue, place in held.items():
             if place is not None:
                 bound = self._wait_for(bound, queue, place[0].keys[place[1]])
-        taken: list[Taken] = []
+        bound = self._raise_to_old(bound, now)
         for queue, place in held.items():
             taken += self._take(queue, *bound, place)
         return taken
@@ -218,6 +224,20 @@ class Order:
         if self.high is not None and key < self.high:
             return bound
         return (key, queue.number) if bound[0] is LAST else min(bound, (key, queue.number))
+
+    def _raise_to_old(self, bound: tuple[Key, float], now: float) -> tuple[Key, float]:
+        """A bound that leaves nothing for whatever waits for too long already."""
+        if self.window is None or self.has_backlog or bound[0] is LAST:
+            return bound
+        return max(bound, self._find_ripe(now, LONGEST * self.window) or bound)
+
+    @staticmethod
+    def _take_dropped(queue: Queue) -> Iterator[Taken]:
+        """Blocks of which no line is kept wait for nothing, and nothing behind them does."""
+        while queue.blocks and not queue.blocks[0].texts:
+            taken = queue.blocks.popleft().take(0)
+            queue.size -= taken.offset - taken.begin
+            yield taken
 
     @staticmethod
     def _take(
@@ -316,6 +336,7 @@ class Order:
         for queue in self.queues:
             if queue.blocks:
                 wakes.append(queue.blocks[0].arrived + self.window)
+                wakes.append(queue.blocks[0].arrived + LONGEST * self.window)
                 if held := self._find_held(queue, now):
                     wakes.append(queue.blocks[-1].arrived + self.window / 2)
                     wakes.append(held[0].arrived + self.window)

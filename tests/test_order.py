@@ -249,3 +249,38 @@ def _run(order: Order) -> list[tuple[int, int]]:
     return sorted(
         (key, t.block.origin) for t in order.take(0) for key in t.block.keys[t.start : t.end]
     )
+
+
+PLANS = st.lists(
+    st.tuples(
+        st.integers(0, 2),
+        st.lists(st.one_of(st.none(), st.integers(0, 30)), max_size=3),
+        st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.7, 1.0, 1.3, 3.0]),
+    ),
+    max_size=15,
+)
+
+
+@given(PLANS, st.booleans())
+def test_behind_the_backlogs_nothing_waits_for_longer_than_a_window_and_a_half(
+    plan: list[tuple[int, list[int | None], float]], holds_last: bool
+) -> None:
+    """Woken by nothing but news and the clock that was asked for."""
+    order = Order(1.0, holds_last=holds_last)
+    queues = [order.enrol(LOW, backlog=False) for _ in range(3)]
+    now = 7.3
+    for number, times, pause in [*plan, (0, [], 100.0)]:
+        add(queues[number], times, arrived=now)
+        until = now + pause
+        while True:
+            while taken := order.take(now):
+                for part in taken:
+                    order.pass_by(part, LOW)
+            wake = order.find_wake(now)
+            waits = [block.arrived for queue in queues for block in queue.blocks]
+            assert all(now < arrived + 1.5 for arrived in waits)
+            if wake is None or wake >= until:
+                break
+            now = wake
+        now = until
+    assert not any(queue.blocks for queue in queues)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from helpers import LaneLoop, on_lane, said
 
 from tailmerge.batch import Batch
@@ -101,3 +102,48 @@ def test_what_becomes_ripe_between_two_looks_at_the_clock_does_not_wait_for_ever
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         assert runner.run(run()) == {line(1), line(2)}
     assert loop.tick
+
+
+@pytest.mark.parametrize("start", [None, "^2026"], ids=["lines", "records"])
+def test_a_line_that_is_dropped_holds_up_none_that_is_kept(start: str | None) -> None:
+    """It stood in front for ever, and no clock was set for what is behind it."""
+
+    async def run() -> set[bytes]:
+        ways = Ways("ab", Shape(match=("keep",)), start)
+        await ways.pause("ab")
+        await ways.add("a", line(1, "drop"))
+        await ways.pause("a")
+        await ways.came()
+        await ways.add("a", line(2, "keep"))
+        await ways.pause("a")
+        return await ways.came()
+
+    assert on_lane(run()) == {line(2, "keep")}
+
+
+def test_lines_that_are_dropped_do_not_fill_the_memory() -> None:
+    async def run() -> int:
+        ways = Ways("ab", Shape(match=("keep",)))
+        await ways.pause("ab")
+        for number in range(20):
+            await ways.add("a", line(number, "drop"))
+        await ways.came()
+        return ways.route._order.size
+
+    assert on_lane(run()) == 0
+
+
+def test_an_input_whose_times_lag_behind_holds_up_others_for_half_a_window_more() -> None:
+    """One that was never quiet held them up until it had reached their times."""
+
+    async def run() -> float:
+        ways = Ways("ab")
+        await ways.pause("ab")
+        begun = asyncio.get_running_loop().time()
+        await ways.add("a", line(2000))
+        for number in range(20):
+            await ways.add("b", line(number))
+            await asyncio.sleep(WINDOW / 5)
+        return ways.sink.came[line(2000)] - begun
+
+    assert WINDOW <= on_lane(run()) <= 1.5 * WINDOW
