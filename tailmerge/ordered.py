@@ -231,7 +231,8 @@ class Ordered(Route):
         self._keeper.leave_raw()
         for entered in self._inputs.values():
             queue = entered.queue
-            queue.low, queue.shown = self._keeper.low, None
+            queue.low = self._keeper.low
+            queue.shown = None if queue.shown is None else queue.low  # it has shown times
             for block in queue.blocks:
                 times = block.origin.clock.find_times(block.texts)
                 block.keys, block.own = fill_keys(times, queue.last)

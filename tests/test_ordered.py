@@ -147,3 +147,21 @@ def test_an_input_whose_times_lag_behind_holds_up_others_for_half_a_window_more(
         return ways.sink.came[line(2000)] - begun
 
     assert WINDOW <= on_lane(run()) <= 1.5 * WINDOW
+
+
+def test_an_input_with_times_is_not_said_to_have_none() -> None:
+    """It was, where another format came once all of it was written."""
+
+    async def run() -> list[str]:
+        ways = Ways("ab")
+        await ways.add("a", line(1))
+        await ways.pause("ab")
+        await ways.came()
+        await ways.add("b", b"Nov 23 12:00:05 host another format")
+        await ways.came()
+        for feed in ways.feeds.values():
+            await ways.route.finish(feed)
+        await ways.route.settle()
+        return ways.words
+
+    assert on_lane(run()) == []
