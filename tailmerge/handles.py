@@ -140,6 +140,7 @@ class HandleTail:
         self.outputs = outputs
         self.feed = Feed(duplicate.name)
         self._ends = OpenRecords(window)
+        self._paused = False
 
     async def run(self) -> None:
         duplicate = self.duplicate
@@ -169,7 +170,7 @@ class HandleTail:
 
     async def _follow(self, source: Source) -> None:
         until = await self.lane.call(source.size) if self.once else None
-        failed = paused = False
+        failed = False
         while not self.ending.stopped:
             # Asked before the reading: what was written before the close is read.
             over = self.duplicate.handle.closed or self.ending.has_come or self.once
@@ -181,7 +182,10 @@ class HandleTail:
             except OSError as error:
                 self._tell(error)
                 failed = True
-                if over or await self.ending.wait(RETRY_SECONDS):
+                if over:
+                    return
+                await self._pause()
+                if await self.ending.wait(RETRY_SECONDS):
                     return
                 continue
             if failed and self.report:
@@ -190,12 +194,16 @@ class HandleTail:
             if over and not more:
                 return
             if not more:
-                if not paused and isinstance(self.reader, WriteThread):
-                    paused = True
-                    await self.reader.pause(self.feed)
+                await self._pause()
                 await self.ending.wait(self.interval)
         if self.window is not None:
             await self._close_record(source, until)
+
+    async def _pause(self) -> None:
+        """There is nothing to be read for now: nobody is to wait for it."""
+        if not self._paused and isinstance(self.reader, WriteThread):
+            self._paused = True
+            await self.reader.pause(self.feed)
 
     async def _close_record(self, source: Source, until: int | None) -> None:
         """A signal ended the run, and nobody can ask for these lines again."""

@@ -126,6 +126,8 @@ class InputStream:
     def __init__(self, name: str) -> None:
         self.name = name
         self.carry = Carry()
+        self.alone_since: float | None = None
+        """When a read found that no writer is left, seconds; None: there is one."""
         self._interrupted = asyncio.Event()
 
     async def read(self) -> bytes | None:

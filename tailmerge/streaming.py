@@ -66,6 +66,7 @@ class StreamTail:
                 stream = await around.output.call(self._open_here)
             except OSError as error:
                 around.report.input_unreadable(self._name, error)
+                await around.output.pause(self.feed)
                 if around.once or await around.ending.wait(RETRY_SECONDS):
                     return None
             else:
@@ -108,6 +109,7 @@ class StreamTail:
             progress = await around.output.pump(stream, self.feed)
         except OSError as error:
             around.report.input_unreadable(self._name, error)
+            await around.output.pause(self.feed)
             return None
         around.report.input_works(self._name)
         around.note(progress)

@@ -291,7 +291,9 @@ class WriteThread(Lane):
         if not data:
             if data is not None:
                 await self._real_pump_rest(feed, stream)
+                await self._pause_alone(feed, stream)
             return Progress(0, False, len(stream.carry))
+        stream.alone_since = None
         cut = data.rfind(b"\n") + 1
         if cut:
             await self._append_stream(feed, stream, data[:cut])
@@ -306,6 +308,14 @@ class WriteThread(Lane):
         if not (await asyncio.wait([read], timeout=self._route.patience))[0]:
             await self._route.pause(feed)
         return await read
+
+    async def _pause_alone(self, feed: Feed, stream: InputStream) -> None:
+        """A pipe without a writer says nothing either, but its reads do not wait."""
+        now, patience = asyncio.get_running_loop().time(), self._route.patience
+        if stream.alone_since is None:
+            stream.alone_since = now
+        elif patience is not None and stream.alone_since + patience <= now:
+            await self._route.pause(feed)
 
     async def _real_pump_rest(self, feed: Feed, stream: InputStream) -> None:
         if len(stream.carry):

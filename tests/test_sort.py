@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
+import errno
 import itertools
 import os
 import random
@@ -10,10 +12,13 @@ import signal
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from helpers import eventually
+from helpers import eventually, fault, said
+
+from tailmerge import run_fully_async
+from tailmerge.system import System
 
 if TYPE_CHECKING:
     from processes import Place
@@ -180,6 +185,58 @@ def test_a_late_line_is_written_at_once_and_counted(place: Place) -> None:
     eventually(lambda: place.read().endswith(lines("b", 2, 3)))
     assert live.stop(signal.SIGTERM) == 0
     assert "2 lines came later than --window waits" in live.err
+
+
+async def see_merged(
+    place: Place, handles: list[Any], wanted: bytes, system: System | None = None
+) -> str:
+    """Follow, by time, until this is merged; what was said."""
+    stop, (words, report) = asyncio.Event(), said()
+    options = {"sort": True, "window": 0.1, "stop": stop, "report": report, "system": system}
+    merge = run_fully_async(handles, 0.01, place / "merged.log", **options)
+    run = asyncio.create_task(merge)
+    try:
+        await asyncio.to_thread(place.sees, wanted)
+    finally:
+        stop.set()
+        await run
+    return "".join(words)
+
+
+async def test_a_pipe_without_a_writer_holds_up_nobody(place: Place) -> None:
+    """Only one that had a writer who said nothing was ever taken for read to its end."""
+    os.mkfifo(place / "p")
+    path = place.write("a.log", lines("a", 1))
+    await see_merged(place, [path, place / "p"], lines("a", 1))
+
+
+async def test_a_pipe_that_cannot_be_opened_holds_up_nobody(place: Place) -> None:
+    class Bad(System):
+        def open(self, path: str, *how: int) -> int:
+            if path.endswith("/p"):
+                raise fault(errno.EACCES)
+            return super().open(path, *how)
+
+    os.mkfifo(place / "p")
+    path = place.write("a.log", lines("a", 1))
+    words = await see_merged(place, [path, place / "p"], lines("a", 1), Bad())
+    assert "permission denied" in words
+
+
+async def test_a_handle_that_cannot_be_read_holds_up_nobody(place: Place) -> None:
+    """A disk that fails: all others waited until it worked again."""
+    path, other = place.write("bad.log", lines("bad", 1)), place.write("a.log", lines("a", 2))
+    bad = os.stat(path)
+
+    class Bad(System):
+        def read_into(self, fd: int, view: memoryview, offset: int) -> int:
+            if os.path.samestat(self.fstat(fd), bad):
+                raise fault(errno.EIO)
+            return super().read_into(fd, view, offset)
+
+    with await asyncio.to_thread(open, path, "rb") as handle:
+        words = await see_merged(place, [handle, other], lines("a", 2), Bad())
+    assert "bad.log: input/output error" in words
 
 
 class Writer(threading.Thread):
