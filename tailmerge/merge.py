@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import BinaryIO
 
 from tailmerge.handles import close_unread, duplicate_all
-from tailmerge.report import Report
+from tailmerge.report import Report, UsageProblem
 from tailmerge.run import Run
 from tailmerge.settings import Settings
 from tailmerge.sight import Sight
@@ -74,13 +74,15 @@ async def run_fully_async(
     "tailmerge" unless a `report` takes them; `sight` is who looks on.
 
     Raises:
-        UsageProblem: there is nothing to read but the output and directories.
+        UsageProblem: there is nothing to read but the output and directories, or one of the
+            times is none to wait: negative, infinite or no number.
         OutputError: the output cannot be opened or written.
         ReaderGone: nobody reads the output any more.
     """
     system = system or System()
     if format not in ("text", "json"):
         raise ValueError(f"there is no format {format!r}: text or json")
+    _check_seconds(interval=interval, rotate_wait=rotate_wait, until_idle=until_idle, window=window)
     binary = [h for h in handles if not isinstance(h, str | os.PathLike)]
     duplicates = await duplicate_all(binary, system)
     voice = None
@@ -123,3 +125,9 @@ async def run_fully_async(
         await close_unread(duplicates, system)
         if voice:
             await voice.close()
+
+
+def _check_seconds(**named: float | None) -> None:
+    for name, seconds in named.items():
+        if seconds is not None and not 0 <= seconds < float("inf"):
+            raise UsageProblem(f"{name}={seconds:g} is no time to wait; give seconds, 0 or more")

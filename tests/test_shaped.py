@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from helpers import eventually
 
-from tailmerge import run_fully_async
+from tailmerge import UsageProblem, run_fully_async
 
 if TYPE_CHECKING:
     from processes import Place
@@ -146,6 +146,14 @@ def test_the_library_says_what_is_wrong_before_anything_is_opened(wrong: dict[st
     with pytest.raises(ValueError, match=r"no regular expression|is no field|no format|xml"):
         asyncio.run(run_fully_async(["a.log"], 0.1, "merged.log", once=True, **wrong))
     assert not Path("merged.log").exists()
+
+
+@pytest.mark.parametrize("name", ["interval", "rotate_wait", "until_idle", "window"])
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf")])
+def test_the_library_takes_no_seconds_that_cannot_be_waited(name: str, seconds: float) -> None:
+    with pytest.raises(UsageProblem, match=f"^{name}=.* is no time to wait"):
+        asyncio.run(run_fully_async(["a.log"], output_path="m.log", **{name: seconds}))
+    assert not Path("m.log").exists()
 
 
 # records, one-shot
