@@ -305,6 +305,23 @@ def test_a_pattern_alone_is_one_pattern() -> None:
     assert Path("merged.log").read_bytes() == b"one\n"
 
 
+def test_the_record_of_a_pipe_whose_writer_has_gone_is_closed_by_the_window() -> None:
+    """It waited until another writer came."""
+    os.mkfifo("p")
+    merged = Path("merged.log")
+
+    async def follow() -> None:
+        stop = asyncio.Event()
+        options = {"record_start": r"^\S", "window": 0.05, "stop": stop}
+        run = asyncio.create_task(run_fully_async(["p"], 0.01, merged, **options))
+        await asyncio.to_thread(Path("p").write_bytes, b"one\n more\n")
+        await asyncio.to_thread(eventually, lambda: merged.read_bytes() == b"one\n more\n")
+        stop.set()
+        await run
+
+    asyncio.run(follow())
+
+
 def test_a_handles_record_is_closed_by_the_window() -> None:
     async def follow() -> None:
         stop = asyncio.Event()
