@@ -14,6 +14,7 @@ Where things are, from the top; each module imports only from below its own line
     merge      what is asked for, put together
     run        one run: its inputs, their tasks, the reasons to end
     sight      what a run shows of itself: the status line, the table, the sum
+    tail       `tail_async`: the task of one input, whoever runs it
     follow     the life of one input: what is forwarded when
     handles    a caller's handle: followed until it is closed
     closing    which files end in an open record
@@ -23,6 +24,7 @@ Where things are, from the top; each module imports only from below its own line
     sweep      one look at all inputs, cheap
     notices    what the kernel tells
     mounts     which file systems tell; pure
+    errand     what is forwarded without waking anybody: mere growth
     own        what is ours and never an input: the output, its state, its copies
     discover   names and patterns to inputs
     writer     the thread that owns the files: reads, cuts, appends
@@ -101,10 +103,10 @@ Where things are, from the top; each module imports only from below its own line
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tailmerge.follow import tail_async
     from tailmerge.lines import NoNewData, readline
     from tailmerge.merge import run_fully_async
     from tailmerge.report import OutputError, TailmergeError, UsageProblem
+    from tailmerge.tail import tail_async
     from tailmerge.writer import WriteThread
 
 __all__ = [
@@ -126,7 +128,7 @@ _HOMES = {
     "WriteThread": "tailmerge.writer",
     "readline": "tailmerge.lines",
     "run_fully_async": "tailmerge.merge",
-    "tail_async": "tailmerge.follow",
+    "tail_async": "tailmerge.tail",
 }
 
 if not TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """The life of one input: absent, growing, rotated, drained; what is forwarded when.
 
-One `tail_async` task an input, on the main loop. It decides; every system call it needs is
-sent to the thread that owns the files. Three kinds of input have a life each: a series
+One `tail_async` task an input that has news, on the main loop. It decides; every system call it
+needs is sent to the thread that owns the files. Three kinds of input have a life each: a series
 (a name and its rotated forms), a stream (streaming.py), a handle that the caller opened
 and will close (handles.py).
 """
@@ -10,53 +10,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, BinaryIO
+from collections.abc import Coroutine
+from typing import Any
 
 from tailmerge.closing import OpenRecords
-from tailmerge.ending import Ending
+from tailmerge.errand import Errand
 from tailmerge.feed import Feed, Progress
 from tailmerge.generation import Look, News
-from tailmerge.handles import Duplicate, HandleTail, Relay, WriteFunction, close_unread
-from tailmerge.lane import Lane, look_at
+from tailmerge.lane import look_at
 from tailmerge.packed import PackedSource
 from tailmerge.probe import RECHECK_SECONDS
 from tailmerge.series import Series
 from tailmerge.source import Refused, Rewritten, Source
-from tailmerge.surroundings import Surroundings, Tail
-from tailmerge.system import System
-from tailmerge.writer import WriteThread
+from tailmerge.surroundings import Surroundings
 
 HOLD_SECONDS = 0.1
 """How long one hop may take before the input is looked after meanwhile."""
-
-
-async def tail_async(handle: BinaryIO | Tail, interval: float, write_func: WriteFunction) -> None:
-    """Follow one input and forward its new lines until it is over.
-
-    `handle` is an open binary file, read from its current position through a duplicate of
-    its own: it is followed until the caller closes it, then read to its end. New lines go
-    to `await write_func(lines)`, whole ones only, as bytes, several at a time; they are
-    looked for every `interval` seconds. Where `write_func` is the `write` of a
-    `WriteThread`, that thread reads them itself and no line crosses a thread.
-
-    Raises:
-        Whatever `write_func` raises.
-    """
-    if hasattr(handle, "run"):
-        await handle.run()
-        return
-    duplicate = Duplicate(handle)
-    owner = getattr(write_func, "__self__", None)
-    system = (owner.system if isinstance(owner, WriteThread) else None) or System()
-    if isinstance(owner, WriteThread):
-        await HandleTail(duplicate, interval, owner, owner, Ending(), system).run()
-        return
-    try:
-        async with Lane("tailmerge-reader") as lane:
-            relay = Relay(lane, write_func)
-            await HandleTail(duplicate, interval, relay, lane, Ending(), system).run()
-    finally:
-        await close_unread([duplicate], system)  # the lane was cancelled before it began
 
 
 NOTHING: frozenset[Any] = frozenset()
@@ -68,6 +37,7 @@ class SeriesTail:
 
     __slots__ = (
         "_around",
+        "_errand",
         "_failing",
         "_look",
         "_met",
@@ -95,6 +65,8 @@ class SeriesTail:
         """What was there last is not made of lines of bytes."""
         self._twin: str | None = None
         self._open = OpenRecords(around.window)
+        self._errand: Errand | None = None
+        """What is done meanwhile without us."""
         self._paused = False
         """It was read to its end once."""
         self.asleep = False
@@ -144,6 +116,8 @@ class SeriesTail:
                     return
         finally:
             if not self.asleep:
+                if self._errand:
+                    self._errand.take_back()
                 around.watch.remove(self.series)
 
     async def _wait(self) -> None:
@@ -161,17 +135,44 @@ class SeriesTail:
             if news is News.NONE and not self._around.ending.has_come:
                 await self._close_records()
                 return
-        elif again is None and self._around.start and self._around.watch.sleep(self.series, self):
-            self.asleep = True
-            return
         else:
+            if errand := self._make_errand():
+                self._errand = errand
+                self._around.watch.leave(self.series, errand)
+            if again is None and self._around.start and self._around.watch.sleep(self.series, self):
+                self.asleep = True
+                return
             news = await self._around.watch.wait(self.series, again)
         await self._heed(news)
 
     async def _heed(self, news: News) -> None:
+        if not await self._take_errand_back():
+            news = News.CHANGED
         # The name changed, or the time is over; at the end of the run `run` looks again.
         if news is not News.GREW and not self._around.ending.has_come:
             await self._look_again()
+
+    def _make_errand(self) -> Errand | None:
+        """What can be done without us, as long as nothing happens but growth."""
+        around, look = self._around, self._look
+        if around.sorted or around.window is not None or self._failing or self._refused:
+            return None
+        if look is None or len(look.reads) != 1 or isinstance(look.reads[0][0], PackedSource):
+            return None
+        return Errand(self.feed, look.reads[0][0])
+
+    async def _take_errand_back(self) -> bool:
+        """Meet what it left to us; False where the file was rewritten."""
+        errand, self._errand = self._errand, None
+        if errand is None:
+            return True
+        self._around.watch.take_errand(self.series)
+        if errand.take_back():
+            try:
+                await self._meet(errand.source, self._around.output.send(errand.settle))
+            except Rewritten:
+                return False
+        return True
 
     async def _close_records(self) -> None:
         """What was quiet for the window is whole."""
@@ -261,45 +262,55 @@ class SeriesTail:
         self, source: Source, until: int | None, *, last: bool = False, close: bool = False
     ) -> bool:
         """Forward from one file to its end; False where it was rewritten: look again."""
-        around, more = self._around, True
-        while more and not around.ending.stopped:
+        more = True
+        while more and not self._around.ending.stopped:
+            sent = self._around.output.forward(
+                source, until, last=last, close=close, feed=self.feed
+            )
             try:
-                progress = await self._forward_once(source, until, last, close)
+                more = await self._meet(source, sent, closed=close)
             except Rewritten:
                 return False
-            except Refused as refused:
-                around.report.input_refused(self.series.path, refused.encoding)
-                self._refused = True
-                return True
-            except OSError as error:
-                around.report.input_unreadable(self.series.path, error)
-                self._failing |= {source}
-                return True
-            if source in self._failing or self._refused:
-                self._failing -= {source}
-                self._refused = False
-                if not self._failing:
-                    around.report.input_works(self.series.path)
-            around.note(progress)
-            if progress.hole:
-                around.report.hole_skipped(self.series.path, progress.hole)
-            if progress.torn:
-                around.report.line_torn(self.series.path)
-            more = progress.more
-            now = asyncio.get_running_loop().time()
-            self._open.note(source, progress, now, closed=close)
         return True
 
-    async def _forward_once(
-        self, source: Source, until: int | None, last: bool, close: bool
-    ) -> Progress:
+    async def _meet(
+        self, source: Source, sent: Coroutine[Any, Any, Progress], *, closed: bool = False
+    ) -> bool:
+        """What a forward did, or failed to do; whether there is more to forward.
+
+        Raises:
+            Rewritten: look again.
+        """
+        around, name = self._around, self.series.path
+        try:
+            progress = await self._await_forward(sent)
+        except Refused as refused:
+            around.report.input_refused(name, refused.encoding)
+            self._refused = True
+            return False
+        except OSError as error:
+            around.report.input_unreadable(name, error)
+            self._failing |= {source}
+            return False
+        if source in self._failing or self._refused:
+            self._failing -= {source}
+            self._refused = False
+            if not self._failing:
+                around.report.input_works(name)
+        around.watch.note(progress)
+        if progress.hole:
+            around.report.hole_skipped(name, progress.hole)
+        if progress.torn:
+            around.report.line_torn(name)
+        self._open.note(source, progress, asyncio.get_running_loop().time(), closed=closed)
+        return progress.more
+
+    async def _await_forward(self, sent: Coroutine[Any, Any, Progress]) -> Progress:
         """One hop; while its output does not take it, rotation is seen all the same.
 
         A full disk may last for hours: what is rotated and deleted meanwhile is held open.
         """
-        forward = asyncio.ensure_future(
-            self._around.output.forward(source, until, last=last, close=close, feed=self.feed)
-        )
+        forward = asyncio.ensure_future(sent)
         forward.add_done_callback(look_at)  # we may be cancelled before it fails
         watch, now = self._around.watch, asyncio.get_running_loop().time
         begun = now()
@@ -347,7 +358,9 @@ class SeriesTail:
         if self._around.window is not None and self._look:
             for source, _ in self._look.reads:
                 try:
-                    await self._forward_once(source, None, False, True)
+                    await self._await_forward(
+                        self._around.output.forward(source, close=True, feed=self.feed)
+                    )
                 except (Rewritten, Refused, OSError):
                     continue  # cut or gone at this moment: said as left out
         if await self._around.output.call(self.series.keeping.has_unfinished):

@@ -19,7 +19,7 @@ from tailmerge.discover import (
 )
 from tailmerge.ending import Ending
 from tailmerge.folders import Folders
-from tailmerge.follow import SeriesTail, tail_async
+from tailmerge.follow import SeriesTail
 from tailmerge.generation import News
 from tailmerge.handles import Duplicate, HandleTail
 from tailmerge.hands import Hands
@@ -43,6 +43,7 @@ from tailmerge.sight import Sight
 from tailmerge.streaming import StreamTail, opener
 from tailmerge.surroundings import Surroundings, Tail
 from tailmerge.system import Identity, System
+from tailmerge.tail import tail_async
 from tailmerge.watch import LEAST_SECONDS, Sleeper, Watch
 from tailmerge.ways import choose_route
 from tailmerge.writer import WriteThread
@@ -181,7 +182,6 @@ class Run:
     async def _merge(self, output: WriteThread, found: list[Found]) -> None:
         ending = Ending()
         watch = Watch(output, self.settings.interval, None if self.settings.once else self.report)
-        now = asyncio.get_running_loop().time()
         around = Surroundings(
             output,
             watch,
@@ -191,7 +191,6 @@ class Run:
             self.settings.state_path is not None,
             self.settings.sort,
             self.settings.window if self.settings.record_start else None,
-            now,
             lambda tail: self._start(tail, around),
         )
         async with self.group as group:
@@ -352,7 +351,8 @@ class Run:
 
     async def _await_idle(self, seconds: float, around: Surroundings) -> None:
         now = asyncio.get_running_loop().time
-        while (left := around.last_news + seconds - now()) > 0:
+        begun = now()
+        while (left := max(begun, around.watch.last_news) + seconds - now()) > 0:
             await asyncio.sleep(left)
         await self._finish(around)
 

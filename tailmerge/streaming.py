@@ -112,7 +112,7 @@ class StreamTail:
             await around.output.pause(self.feed)
             return None
         around.report.input_works(self._name)
-        around.note(progress)
+        around.watch.note(progress)
         return progress
 
     async def _goes_on(self, stream: InputStream) -> bool:
@@ -146,7 +146,7 @@ class StreamTail:
             if await self._around.ending.wait(NEWCOMER_SECONDS / 10):
                 return False
             progress = await self._around.output.pump(stream, self.feed)
-            self._around.note(progress)
+            self._around.watch.note(progress)
             if progress.more or stream.has_met_writer:
                 return True
         return False

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
 from tailmerge.ending import Ending
-from tailmerge.feed import Feed, Progress
+from tailmerge.feed import Feed
 from tailmerge.report import Report
 from tailmerge.watch import Watch
 from tailmerge.writer import WriteThread
@@ -26,7 +25,6 @@ class Surroundings:
         resumable: bool = False,
         sorted: bool = False,
         window: float | None = None,
-        last_news: float = 0.0,
         start: Callable[[Tail], object] | None = None,
     ) -> None:
         self.output = output
@@ -40,14 +38,8 @@ class Surroundings:
         """Lines wait for their place in the order of their times."""
         self.window = window
         """How long an open record waits for its next line, seconds; None: there are only lines."""
-        self.last_news = last_news
-        """When something was forwarded last, seconds of the loop's clock."""
         self.start = start
         """Runs a tail that was asleep again, in a task; None: no tail ever sleeps."""
-
-    def note(self, progress: Progress) -> None:
-        if progress.moved:
-            self.last_news = asyncio.get_running_loop().time()
 
 
 class Tail(Protocol):

@@ -7,10 +7,12 @@ little later. Where the kernel tells (notices.py) a slow sweep stays, for what i
 
 from __future__ import annotations
 
+import asyncio
 from asyncio import get_running_loop
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
+from tailmerge.errand import Errand, Forward
 from tailmerge.generation import News
 from tailmerge.notices import Notices
 from tailmerge.source import Source
@@ -36,6 +38,9 @@ BUSY_SECONDS = 1.0
 
 MOST_BUSY = 200
 """Inputs that are looked at more often than the others; of more, each has its interval."""
+
+ERRAND_SECONDS = 0.05
+"""How long a sweep waits for the errands that it found to be done: an output may be stuck."""
 
 
 class Probed(Protocol):
@@ -63,9 +68,22 @@ Found = list[tuple[Probed, News]]
 class Sweep:
     """Looks at all that is watched."""
 
-    def __init__(self, system: System, interval: float) -> None:
+    def __init__(
+        self,
+        system: System,
+        interval: float,
+        forward: Forward,
+        deliver: Callable[[Found], None],
+    ) -> None:
+        """`forward` is how errands are run; `deliver` is given, on this thread, what has
+        news that no sweep returns."""
         self._system = system
         self._interval = interval
+        self._forward = forward
+        self._deliver = deliver
+        self.errands: dict[Probed, Errand] = {}
+        """What is done about growth without waking anybody; left by the main loop."""
+        self._running: set[asyncio.Task[Found]] = set()
         self._watched: dict[Probed, None] = {}
         self._polled: list[Probed] = []
         self._told: list[Probed] = []
@@ -82,7 +100,6 @@ class Sweep:
         """When all was looked at last, and what the kernel tells of."""
         self.was_quick = False
         """The last sweep was of busy inputs only."""
-        self._deliver: Callable[[Found], None] = lambda found: None
 
     @property
     def is_listening(self) -> bool:
@@ -97,12 +114,9 @@ class Sweep:
     def is_busy(self) -> bool:
         return 0 < len(self._busy) <= MOST_BUSY
 
-    def listen(self, notices: Notices, deliver: Callable[[Found], None]) -> None:
-        """The kernel tells from now on, of what was watched before too.
-
-        `deliver` is given what has news by it, on this thread.
-        """
-        self._notices, self._deliver = notices, deliver
+    def listen(self, notices: Notices) -> None:
+        """The kernel tells from now on, of what was watched before too."""
+        self._notices = notices
         notices.start(self._hear)
         self._sort(self._watched)
 
@@ -114,6 +128,17 @@ class Sweep:
     def describe(self) -> tuple[int, int]:
         """How many folders the kernel tells of, and how many inputs are polled."""
         return (self._notices.folders if self._notices else 0), len(self._polled)
+
+    async def look(self, now: float, fresh: list[Probed], gone: list[Probed]) -> Found:
+        """Sweep, and run the errands of what grew; what has other news."""
+        rest, errands = self._split(self.sweep(now, fresh, gone))
+        if errands:
+            running = self._start(errands)
+            await asyncio.wait([running], timeout=ERRAND_SECONDS)
+            if running.done():
+                return rest + running.result()
+            running.add_done_callback(self._deliver_rest)
+        return rest
 
     def sweep(self, now: float, fresh: list[Probed], gone: list[Probed]) -> Found:
         """What has news; `fresh` is watched from now on, `gone` no longer."""
@@ -168,6 +193,35 @@ class Sweep:
         for probed in [p for p, when in self._busy.items() if now - when >= BUSY_SECONDS]:
             del self._busy[probed]
 
+    # errands
+
+    def _split(self, found: Found) -> tuple[Found, dict[Probed, Errand]]:
+        """What somebody is to be woken for, and what is done here."""
+        rest: Found = []
+        errands: dict[Probed, Errand] = {}
+        for probed, news in found:
+            errand = self.errands.get(probed) if news is News.GREW else None
+            if errand is not None and errand.is_left:
+                errands[probed] = errand
+            else:
+                rest.append((probed, news))
+        return rest, errands
+
+    def _start(self, errands: dict[Probed, Errand]) -> asyncio.Task[Found]:
+        task = asyncio.create_task(self._run_errands(errands))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def _run_errands(self, errands: dict[Probed, Errand]) -> Found:
+        """Run them in turn; those of which something is left to be met."""
+        left: Found = []
+        for probed, errand in errands.items():
+            if not errand.is_left or await errand.run(self._forward):
+                left.append((probed, News.GREW))
+            await asyncio.sleep(0)  # whoever else has something to do here is next
+        return left
+
     # what the kernel tells
 
     def _take(self, fresh: Iterable[Probed], gone: Iterable[Probed]) -> None:
@@ -215,5 +269,12 @@ class Sweep:
         for probed in told:
             if probed in self._watched:
                 self._probe(probed, now, found, told=True)
-        if found or self._unsettled:  # then to be looked at more often
-            self._deliver(found)
+        rest, errands = self._split(found)
+        if errands:
+            self._start(errands).add_done_callback(self._deliver_rest)
+        if rest or self._unsettled:  # then to be looked at more often
+            self._deliver(rest)
+
+    def _deliver_rest(self, running: asyncio.Task[Found]) -> None:
+        if not running.cancelled() and (left := running.result()):
+            self._deliver(left)

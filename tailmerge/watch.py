@@ -11,9 +11,12 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+from tailmerge.errand import Errand
+from tailmerge.feed import Feed, Progress
 from tailmerge.generation import News
 from tailmerge.notices import Notices
 from tailmerge.report import Report
+from tailmerge.source import Source
 from tailmerge.sweep import Probed, Sweep
 from tailmerge.writer import WriteThread
 
@@ -48,7 +51,8 @@ class Watch:
         self._interval = max(interval, LEAST_SECONDS)
         self._report = report
         self._listens = False
-        self._sweep = Sweep(lane.system, self._interval)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._sweep = Sweep(lane.system, self._interval, self._forward, self._deliver)
         self._watched: dict[Probed, None] = {}
         self._fresh: list[Probed] = []
         self._gone: list[Probed] = []
@@ -62,6 +66,8 @@ class Watch:
         self._moving: dict[Probed, asyncio.TimerHandle] = {}
         """What has news of its names that are told in a moment."""
         self._ended = False
+        self.last_news = float("-inf")
+        """When something was forwarded last, seconds of the loops' clock."""
 
     def add(self, probed: Probed) -> None:
         self._watched[probed] = None
@@ -70,6 +76,7 @@ class Watch:
 
     def remove(self, probed: Probed) -> None:
         del self._watched[probed]
+        self._sweep.errands.pop(probed, None)
         self._news.pop(probed, None)
         self._gone.append(probed)
         self._called.set()
@@ -78,14 +85,15 @@ class Watch:
 
     async def run(self) -> None:
         """Look for ever."""
-        now = asyncio.get_running_loop().time
+        self._loop = asyncio.get_running_loop()
+        now = self._loop.time
         try:
             if self._report:
                 await self._listen()
             while True:
                 fresh, gone = self._fresh, self._gone
                 self._fresh, self._gone = [], []
-                found = await self._lane.call(self._sweep.sweep, now(), fresh, gone)
+                found = await self._lane.send(self._sweep.look, now(), fresh, gone)
                 self.tell_all(found, at_once=not self._sweep.was_quick)
                 if fresh and self._report:
                     await self._say_how(self._report)
@@ -121,19 +129,32 @@ class Watch:
         if not await loop.run_in_executor(None, system.has_notifier):  # it may take a while
             return
 
-        def deliver(found: list[tuple[Probed, News]]) -> None:
-            try:
-                loop.call_soon_threadsafe(self._hear, found)
-            except RuntimeError:
-                pass  # the run is over and its loop closed
-
         async def start() -> None:
             if notifier := system.make_notifier():
-                self._sweep.listen(Notices(notifier, system), deliver)
+                self._sweep.listen(Notices(notifier, system))
 
         self._listens = True  # from now on there may be something to close
         await self._lane.send(start)
         self._listens = self._sweep.is_listening
+
+    def note(self, progress: Progress) -> None:
+        """Something was forwarded, or nothing."""
+        if progress.moved:
+            self.last_news = asyncio.get_running_loop().time()
+
+    async def _forward(self, feed: Feed, source: Source) -> Progress:
+        """On the thread that owns the files: an errand."""
+        progress = await self._lane.forward_growth(feed, source)
+        self.note(progress)
+        return progress
+
+    def _deliver(self, found: list[tuple[Probed, News]]) -> None:
+        """On the thread that owns the files: there is news between two sweeps."""
+        assert self._loop
+        try:
+            self._loop.call_soon_threadsafe(self._hear, found)
+        except RuntimeError:
+            pass  # the run is over and its loop closed
 
     def _hear(self, found: list[tuple[Probed, News]]) -> None:
         """The kernel told of something: what comes of it may have to be looked after."""
@@ -186,8 +207,18 @@ class Watch:
     def end(self) -> None:
         """Nobody waits any more, or sleeps: the run is to end."""
         self._ended = True
+        for errand in self._sweep.errands.values():
+            errand.take_back()
         for probed in (*self._waiting, *self._asleep):
             self._wake(probed)
+
+    def leave(self, probed: Probed, errand: Errand) -> None:
+        """Of mere growth nobody is told any more: this is done about it."""
+        self._sweep.errands[probed] = errand
+
+    def take_errand(self, probed: Probed) -> None:
+        """Of growth, too, there is news again."""
+        self._sweep.errands.pop(probed, None)
 
     def sleep(self, probed: Probed, sleeper: Sleeper) -> bool:
         """Wake it once there is news; False where there is some, or the run is over."""

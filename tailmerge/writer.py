@@ -139,6 +139,10 @@ class WriteThread(Lane):
         feed = feed or Feed(source.path)
         return await self.send(self._route.forward, feed, source, Asked(until, last, again, close))
 
+    async def forward_growth(self, feed: Feed, source: Source) -> Progress:
+        """`forward` to the file's end, for who is on this thread already."""
+        return await self._route.forward(feed, source, Asked())
+
     async def pump(self, stream: InputStream, feed: Feed | None = None) -> Progress:
         """Wait for the stream's next bytes and append the lines that they end.
 

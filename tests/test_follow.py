@@ -640,9 +640,8 @@ async def test_a_forward_that_fails_after_its_tail_was_cancelled_is_nobodys_comp
 
     around: Any = SimpleNamespace(output=Output(), watch=None, window=None)
     series: Any = SimpleNamespace(path="a.log", is_known=False)
-    source: Any = None
     tail = asyncio.create_task(
-        SeriesTail(series, around, named=True)._forward_once(source, None, False, False)
+        SeriesTail(series, around, named=True)._await_forward(around.output.forward())
     )
     await begun.wait()
     tail.cancel()

@@ -15,6 +15,7 @@ import pytest
 from helpers import append, eventually, hide_inotify, on_lane, said, start_tailmerge
 
 from tailmerge import run_fully_async
+from tailmerge.feed import Feed, Progress
 from tailmerge.generation import News
 from tailmerge.mounts import find_type, tells
 from tailmerge.notices import Notices
@@ -279,6 +280,10 @@ def test_only_the_input_that_a_name_belongs_to_is_asked() -> None:
     assert set().union(*on_lane(live())) == {two}
 
 
+async def no_forward(feed: Feed, source: Source) -> Progress:
+    raise AssertionError("nobody left an errand")
+
+
 def test_busy_inputs_are_looked_at_more_often_and_idle_ones_at_the_interval() -> None:
     append("a.log", b"one\n")
     system = System()
@@ -286,7 +291,7 @@ def test_busy_inputs_are_looked_at_more_often_and_idle_ones_at_the_interval() ->
     for each in idle:
         each.probe = lambda now, *, told=False: News.NONE  # type: ignore[method-assign]
     busy = Asked("a.log")
-    sweep = Sweep(system, 0.1)
+    sweep = Sweep(system, 0.1, no_forward, lambda found: None)
     sweep.sweep(0.0, [busy, *idle], [])
     assert sweep.is_busy
     asked = busy.asked
