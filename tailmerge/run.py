@@ -204,7 +204,7 @@ class Run:
                     ending,
                     self.system,
                     self.report,
-                    note=around.note,
+                    note=around.watch.note,
                     once=self.settings.once,
                     window=around.window,
                     outputs=lambda: self.registry.outputs,

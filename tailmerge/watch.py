@@ -62,6 +62,8 @@ class Watch:
         """The same without a task: of ten thousand inputs at rest 25 MB."""
         self._called = asyncio.Event()
         """There is something to look after that no sweep has seen."""
+        self._added = asyncio.Event()
+        """There is something new."""
         self._moves = min(self._interval, MOVE_SECONDS)
         self._moving: dict[Probed, asyncio.TimerHandle] = {}
         """What has news of its names that are told in a moment."""
@@ -73,6 +75,7 @@ class Watch:
         self._watched[probed] = None
         self._fresh.append(probed)
         self._called.set()
+        self._added.set()
 
     def remove(self, probed: Probed) -> None:
         del self._watched[probed]
@@ -109,12 +112,16 @@ class Watch:
         self._called.clear()
         calm = CALM_SECONDS - self._interval
         if calm > 0 and self._sweep.is_calm and not (self._fresh or self._gone):
-            timer = asyncio.get_running_loop().call_later(calm, self._called.set)
-            try:
-                await self._called.wait()
-            finally:
-                timer.cancel()
-        await asyncio.sleep(self._pause())
+            await _wait_for(self._called, calm)
+        pause = self._pause()
+        if pause <= MOVE_SECONDS:
+            await asyncio.sleep(pause)
+            return
+        if not self._fresh:  # of what no sweep has seen nobody tells
+            self._added.clear()
+            await _wait_for(self._added, pause)
+        if self._fresh:
+            await asyncio.sleep(LEAST_SECONDS)  # where one is, there are more
 
     def _pause(self) -> float:
         """Seconds: inputs that are busy are looked at sooner."""
@@ -267,3 +274,12 @@ class Watch:
                 if timer:
                     timer.cancel()
         return self.take(probed)
+
+
+async def _wait_for(event: asyncio.Event, seconds: float) -> None:
+    """Wait until an event is set, and set it after so long."""
+    timer = asyncio.get_running_loop().call_later(seconds, event.set)
+    try:
+        await event.wait()
+    finally:
+        timer.cancel()

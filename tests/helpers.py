@@ -123,7 +123,8 @@ def hide_inotify(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hidden = folder / "hidden"
     hidden.mkdir()
     (hidden / "asyncinotify.py").write_text("raise ImportError\n")
-    monkeypatch.setenv("PYTHONPATH", str(hidden))
+    path = os.pathsep.join(filter(None, [str(hidden), os.environ.get("PYTHONPATH")]))
+    monkeypatch.setenv("PYTHONPATH", path)
 
 
 # faults: what the system does wrong, at a call that is named

@@ -21,6 +21,9 @@ from test_series import Run, Story, copytruncate, follow, nothing, rotate
 from tailmerge.series import Series
 from tailmerge.system import System
 
+LONG = 8
+"""Seconds: a file that is quiet is let go of within them."""
+
 CALLS = ("stat", "fstat", "open", "read_at", "read_into", "names", "seek")
 
 
@@ -95,7 +98,7 @@ async def story(run: Run) -> None:
     append("a.log", b"3\n")
     await run.seconds(3)
     append("a.log.1", b"late\n")
-    await run.seconds(30)
+    await run.seconds(LONG)
     append("a.log", b"4\n")
     compress("a.log.1")
     await run.seconds(3)
@@ -106,9 +109,9 @@ async def story(run: Run) -> None:
     await run.seconds(3)
     shift(2)
     rotate()
-    await run.seconds(30)
+    await run.seconds(LONG)
     append("a.log", b"7\n")
-    await run.seconds(30)
+    await run.seconds(LONG)
 
 
 def play(story: Story, call: str, nth: int, number: int, times: int = 1) -> tuple[Run, Failing]:

@@ -1,0 +1,185 @@
+"""What merely grew is forwarded where it is seen; what is more than that wakes its tail."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import append, said
+
+from tailmerge import run_fully_async
+from tailmerge.errand import Errand
+from tailmerge.feed import HOP, Feed, Progress
+from tailmerge.generation import News
+from tailmerge.source import Rewritten
+from tailmerge.watch import Watch
+
+MOVED = Progress(5, False, 0)
+MORE = Progress(HOP, True, 0)
+
+
+def merged() -> bytes:
+    return Path("m.log").read_bytes() if os.path.exists("m.log") else b""
+
+
+class Forwarding:
+    """Answers with what it was given, and waits at a gate before each answer."""
+
+    def __init__(self, *answers: Progress | Exception) -> None:
+        self.answers = list(answers)
+        self.gate = asyncio.Event()
+        self.calls = 0
+
+    async def forward(self, feed: Feed, source: Any) -> Progress:
+        self.calls += 1
+        await self.gate.wait()
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def make_errand() -> Errand:
+    source: Any = None
+    return Errand(Feed("a.log"), source)
+
+
+async def test_growth_needs_nobody() -> None:
+    errand = make_errand()
+    forwarding = Forwarding(MOVED, MOVED)
+    forwarding.gate.set()
+    assert not await errand.run(forwarding.forward)
+    assert not await errand.run(forwarding.forward)
+    assert forwarding.calls == 2
+    assert errand.is_left
+    assert not errand.take_back()
+
+
+async def test_what_was_taken_back_is_not_begun() -> None:
+    errand = make_errand()
+    forwarding = Forwarding(MOVED)
+    forwarding.gate.set()
+    assert not errand.take_back()
+    assert not errand.is_left
+    assert not await errand.run(forwarding.forward)
+    assert forwarding.calls == 0
+
+
+@pytest.mark.parametrize(
+    "answer", [MORE, Progress(5, False, 0, hole=7), Progress(5, False, 0, torn=True)]
+)
+async def test_more_than_growth_is_left_to_be_met_and_nothing_is_begun_before(
+    answer: Progress,
+) -> None:
+    errand = make_errand()
+    forwarding = Forwarding(answer)
+    forwarding.gate.set()
+    assert await errand.run(forwarding.forward)
+    assert not errand.is_left
+    assert errand.take_back()
+    assert await errand.settle() == answer
+
+
+async def test_an_error_is_raised_where_it_is_met() -> None:
+    errand = make_errand()
+    forwarding = Forwarding(Rewritten("a.log"))
+    forwarding.gate.set()
+    assert await errand.run(forwarding.forward)
+    assert errand.take_back()
+    with pytest.raises(Rewritten):
+        await errand.settle()
+
+
+async def test_one_that_is_under_way_is_waited_for_and_goes_on_once_more_after_growth() -> None:
+    errand = make_errand()
+    forwarding = Forwarding(MOVED, MOVED)
+    running = asyncio.create_task(errand.run(forwarding.forward))
+    await asyncio.sleep(0)
+    assert not await errand.run(forwarding.forward)  # it grew: told at once, done behind
+    assert forwarding.calls == 1
+    assert errand.take_back()
+    settling = asyncio.create_task(errand.settle())
+    await asyncio.sleep(0)
+    assert not settling.done()
+    forwarding.gate.set()
+    assert await settling == Progress(0, False, 0)
+    assert not await running
+    assert forwarding.calls == 2
+
+
+# in a run
+
+
+@contextmanager
+def _noting_news(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[News]]:
+    """The news that tails were woken with."""
+    woken: list[News] = []
+    tell = Watch.tell
+
+    def note(self: Watch, probed: Any, news: News) -> None:
+        woken.append(news)
+        tell(self, probed, news)
+
+    monkeypatch.setattr(Watch, "tell", note)
+    yield woken
+
+
+def rewrite(name: str, data: bytes) -> None:
+    Path(name).write_bytes(data)
+
+
+async def _until(data: bytes, run: asyncio.Task[Any]) -> None:
+    async with asyncio.timeout(10):
+        while merged() != data:
+            assert not run.done()
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("interval", [0.02, 600.0])
+async def test_lines_that_are_appended_wake_no_tail_and_a_rotation_does(
+    monkeypatch: pytest.MonkeyPatch, interval: float
+) -> None:
+    """With the long interval it is the kernel that tells, where it can."""
+    if interval > 1:
+        pytest.importorskip("asyncinotify")
+    append("a.log", b"one\n")
+    stop = asyncio.Event()
+    _, report = said()
+    with _noting_news(monkeypatch) as woken:
+        run = asyncio.create_task(
+            run_fully_async(["a.log"], interval, "m.log", report=report, stop=stop)
+        )
+        await _until(b"one\n", run)
+        await asyncio.sleep(0.1)  # whoever is still on its way to wait has come there
+        woken.clear()
+        for number in range(3):
+            append("a.log", b"line %d\n" % number)
+            await _until(b"one\n" + b"".join(b"line %d\n" % n for n in range(number + 1)), run)
+        assert woken == []
+        os.rename("a.log", "a.log.1")
+        append("a.log", b"new\n")
+        await _until(b"one\nline 0\nline 1\nline 2\nnew\n", run)
+        assert News.CHANGED in woken
+        stop.set()
+        await run
+
+
+async def test_a_backlog_that_is_appended_and_a_cut_are_met_by_the_tail() -> None:
+    append("a.log", b"one\n")
+    stop = asyncio.Event()
+    words, report = said()
+    run = asyncio.create_task(run_fully_async(["a.log"], 0.02, "m.log", report=report, stop=stop))
+    await _until(b"one\n", run)
+    much = b"".join(b"%09d\n" % n for n in range(3 * HOP // 10))
+    append("a.log", much)
+    await _until(b"one\n" + much, run)
+    rewrite("a.log", b"anew\n")
+    await _until(b"one\n" + much + b"anew\n", run)
+    assert any("truncated" in each or "rewritten" in each for each in words), words
+    stop.set()
+    await run
