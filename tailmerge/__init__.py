@@ -13,6 +13,7 @@ Where things are, from the top; each module imports only from below its own line
     status     where each input stands
     merge      what is asked for, put together
     run        one run: its inputs, their tasks, the reasons to end
+    crew       the tails of one run: begun, asleep, run again
     sight      what a run shows of itself: the status line, the table, the sum
     tail       `tail_async`: the task of one input, whoever runs it
     follow     the life of one input: what is forwarded when

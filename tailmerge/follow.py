@@ -81,9 +81,9 @@ class SeriesTail:
         """Look for the first time: what is there now is what a one-shot run reads."""
         await self._look_again()
         if self._around.once:
-            await self._await_gone()
+            await self.await_gone()
 
-    async def _await_gone(self) -> None:
+    async def await_gone(self) -> None:
         """Look again until it is sure what is gone, for a second at most: names may move."""
         while self._look and self._look.gone and not self._around.ending.stopped:
             await asyncio.sleep(self._look.again or 0)
@@ -92,7 +92,7 @@ class SeriesTail:
     async def run(self) -> None:
         around = self._around
         woken, self.asleep = self.asleep, False
-        if self._look is None:
+        if self._look is None and not around.ending.stopped:
             await self._look_again()
         if not woken:
             around.watch.add(self.series)
@@ -136,9 +136,7 @@ class SeriesTail:
                 await self._close_records()
                 return
         else:
-            if errand := self._make_errand():
-                self._errand = errand
-                self._around.watch.leave(self.series, errand)
+            self._leave_errand()
             if again is None and self._around.start and self._around.watch.sleep(self.series, self):
                 self.asleep = True
                 return
@@ -146,11 +144,16 @@ class SeriesTail:
         await self._heed(news)
 
     async def _heed(self, news: News) -> None:
-        if not await self._take_errand_back():
+        if not await self._take_errand_back(news):
             news = News.CHANGED
         # The name changed, or the time is over; at the end of the run `run` looks again.
         if news is not News.GREW and not self._around.ending.has_come:
             await self._look_again()
+
+    def _leave_errand(self) -> None:
+        if errand := self._make_errand():
+            self._errand = errand
+            self._around.watch.leave(self.series, errand)
 
     def _make_errand(self) -> Errand | None:
         """What can be done without us, as long as nothing happens but growth."""
@@ -161,13 +164,15 @@ class SeriesTail:
             return None
         return Errand(self.feed, look.reads[0][0])
 
-    async def _take_errand_back(self) -> bool:
+    async def _take_errand_back(self, news: News) -> bool:
         """Meet what it left to us; False where the file was rewritten."""
         errand, self._errand = self._errand, None
         if errand is None:
             return True
         self._around.watch.take_errand(self.series)
         if errand.take_back():
+            if news is News.CHANGED:  # it may take hours, and its file be rotated once more
+                await self._look_again(hold=True)
             try:
                 await self._meet(errand.source, self._around.output.send(errand.settle))
             except Rewritten:
@@ -181,7 +186,20 @@ class SeriesTail:
 
     async def _look_again(self, *, hold: bool = False) -> None:
         now = asyncio.get_running_loop().time()
-        self._look = look = await self._around.output.look(self.series, now, hold=hold)
+        await self.take_in(await self._around.output.look(self.series, now, hold=hold))
+
+    def rest(self, look: Look) -> bool:
+        """Fall asleep, what a plain look found left as an errand; False where there is news."""
+        if not self._around.watch.sleep(self.series, self):
+            return False
+        self.asleep = self._met = True
+        self._look = look
+        self._leave_errand()
+        return True
+
+    async def take_in(self, look: Look) -> None:
+        """Act upon a look."""
+        self._look = look
         self._open.forget({source for source, _ in look.reads})
         self._tell(look)
         for source in look.finish:
@@ -333,7 +351,7 @@ class SeriesTail:
             await self._close_quiet_records()
             self._around.report.input_finished(self.series.path)
             return
-        await self._await_gone()
+        await self.await_gone()
         for source in await self._around.output.call(self.series.keeping.unfinished):
             await self._forward(source, None, last=True)
         self._around.report.input_finished(self.series.path)

@@ -133,6 +133,14 @@ class Look(NamedTuple):
     over: bool = False
     """The file is a compressed one: once it is read nothing more can come."""
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is one file, to be read, and nothing else to be done or said."""
+        return len(self.reads) == 1 and self[1:] == _PLAIN
+
+
+_PLAIN = Look(held=1)[1:]
+
 
 class Findings:
     """A Look in the making."""

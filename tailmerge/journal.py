@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 from tailmerge.batch import Batch
@@ -25,8 +25,8 @@ from tailmerge.state import (
     Mark,
     Record,
     State,
-    format_checkpoint,
     format_entry,
+    format_head,
     format_mark,
     format_missing,
     format_record,
@@ -274,10 +274,9 @@ class Journal:
         """There is a journal behind the checkpoint."""
         return self._size > self._checkpoint_size or bool(self._notes)
 
-    @property
-    def is_long(self) -> bool:
-        """It is time for a checkpoint."""
-        return self._size - self._checkpoint_size > self._most
+    def is_long(self, least: int) -> bool:
+        """It is time for a checkpoint, which is not made for less than `least` bytes."""
+        return self._size - self._checkpoint_size > max(self._most, least)
 
     def put_off(self) -> None:
         """A checkpoint could not be written: try again when the journal has grown again."""
@@ -285,8 +284,10 @@ class Journal:
 
     # checkpoints
 
-    def checkpoint(self, state: State) -> None:
+    def checkpoint(self, state: State, entries: Collection[str] | None = None) -> None:
         """Replace the state by a new one without a journal.
+
+        `entries` are the lines of its files; None: the ones that it holds itself.
 
         A kill before the rename leaves the old state, which is as true; one after it the
         new one. Both are locked by us.
@@ -295,7 +296,9 @@ class Journal:
             OSError: it cannot be written; the old one stands.
         """
         state.boot = self._system.boot()
-        text = "".join(format_checkpoint(state, os.getpid())).encode("ascii")
+        if entries is None:
+            entries = [format_entry(entry) for entry in state.entries.values()]
+        text = (format_head(state, os.getpid(), len(entries)) + "".join(entries)).encode("ascii")
         name = f"{self.path}.{os.getpid()}.tmp"
         try:
             self._system.unlink(name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from tailmerge.batch import Batch
 from tailmerge.folders import Folders
@@ -26,11 +26,14 @@ from tailmerge.resend import output_name, renew, take_over_stream
 from tailmerge.resume import Resume
 from tailmerge.series import Series
 from tailmerge.source import Source
-from tailmerge.state import FORGET_SECONDS, Entry, Mark, State
+from tailmerge.state import FORGET_SECONDS, Entry, Mark, State, format_entry
 from tailmerge.system import System
 
 REFRESH_SECONDS = 24 * 3600.0
 """How old the state's word on when a file was seen may become, seconds."""
+
+ENTRY_BYTES = 1024
+"""A checkpoint has about a third of this for each file."""
 
 PAST_OUTPUTS = 20
 """Former outputs that are remembered, so that none of them is taken for an input."""
@@ -243,34 +246,39 @@ class Ledger:
 
     @property
     def is_long(self) -> bool:
-        """It is time to shorten the journal."""
-        return self._journal.is_long
+        """It is time to shorten the journal, and would make it shorter."""
+        return self._journal.is_long(ENTRY_BYTES * len(self._met))
 
     def shorten(self) -> None:
         """Between two batches: a journal that has grown is replaced by a checkpoint."""
-        if self._journal.is_long:
+        if self.is_long:
             try:
                 self._checkpoint()
             except OSError:
                 self._journal.put_off()  # a full disk: it goes on growing until there is room
 
     def _checkpoint(self) -> None:
-        present = {series.keeping.name for series in tuple(self._series)}
-        entries = [
-            entry
-            for entry in self._state.entries.values()
-            if entry.series not in present and not self._is_forgotten(entry)
-        ]
-        for series in tuple(self._series):  # the main loop may add one meanwhile
-            entries += series.keeping.entries()
+        lines: dict[int, str] = {}
+        names, oldest = set(), time.time()
+        for entry in self._entries():  # ten thousand of them would take 10 MB
+            lines[entry.position.number] = format_entry(entry)
+            names.add(entry.series)
+            oldest = min(oldest, entry.seen)
         state = self._state
-        state.entries = {entry.position.number: entry for entry in entries}
-        self._forget_missing({entry.series for entry in entries})
+        self._forget_missing(names)
         if self._output:
             state.mark = Mark(self._path, self._output.position())
-        self._journal.checkpoint(state)
-        self._oldest = min((entry.seen for entry in entries), default=time.time())
-        self.leave_to_series()  # of ten thousand inputs 10 MB
+        self._journal.checkpoint(state, lines.values())
+        self._oldest = oldest
+        self.leave_to_series()
+
+    def _entries(self) -> Iterator[Entry]:
+        present = {series.keeping.name for series in tuple(self._series)}
+        for entry in self._state.entries.values():
+            if entry.series not in present and not self._is_forgotten(entry):
+                yield entry
+        for series in tuple(self._series):  # the main loop may add one meanwhile
+            yield from series.keeping.entries()
 
     def close(self, *, whole: bool) -> None:
         """The end of the run; `whole`: every batch that was begun was written.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Collection, Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any
 
+from tailmerge.crew import Crew
 from tailmerge.discover import (
     SERIES_KINDS,
     Discovery,
@@ -43,8 +44,7 @@ from tailmerge.sight import Sight
 from tailmerge.streaming import StreamTail, opener
 from tailmerge.surroundings import Surroundings, Tail
 from tailmerge.system import Identity, System
-from tailmerge.tail import tail_async
-from tailmerge.watch import LEAST_SECONDS, Sleeper, Watch
+from tailmerge.watch import LEAST_SECONDS, Watch
 from tailmerge.ways import choose_route
 from tailmerge.writer import WriteThread
 
@@ -54,8 +54,8 @@ DISCOVER_SECONDS = 1.0
 PATIENCE_SECONDS = 10.0
 """How long a one-shot run waits for an output that cannot be written."""
 
-AT_ONCE = 100
-"""So many tails that were asleep have a task at the end of a run."""
+MADE = 100
+"""So many inputs are made before the loop has its turn."""
 
 CLOCK_TICK = 0.01
 """By so many seconds, at most, the clock that files get their times from is behind ours."""
@@ -92,9 +92,6 @@ class Run:
         self.series: dict[str, Series] = {}
         self.met: set[str] = set()
         """Names that are followed, or were skipped and spoken of."""
-        self.left = 0
-        """Inputs that are not over, most of them asleep."""
-        self.all_over = asyncio.Event()
         self.lane = Lane("tailmerge-discover")
         self.group = asyncio.TaskGroup()
 
@@ -191,10 +188,11 @@ class Run:
             self.settings.state_path is not None,
             self.settings.sort,
             self.settings.window if self.settings.record_start else None,
-            lambda tail: self._start(tail, around),
         )
+        crew = Crew(self.group, around, self.settings.interval)
+        around.start = crew.start
         async with self.group as group:
-            guards = [group.create_task(guard) for guard in self._guards(around)]
+            guards = [group.create_task(guard) for guard in self._guards(around, crew)]
             tails: list[Tail] = [
                 HandleTail(
                     duplicate,
@@ -211,76 +209,56 @@ class Run:
                 )
                 for duplicate in self.duplicates
             ]
-            tails += self._make_tails(found, around, start=True)
+            tails += await self._make_tails(found, around, start=True)
             found.clear()  # who called still has it
             await output.leave_to_series()
             await output.enrol([tail.feed for tail in tails], backlog=True)
             if self.settings.once:
-                await self._read_in_order(tails, around)
+                await self._read_in_order(tails, around, crew)
             else:
                 patterns = any(is_pattern(name) for name in self.names)
                 if patterns:
-                    guards.append(group.create_task(self._discover(around)))
-                self._begin(tails, around)
-                while self.left:
-                    await self.all_over.wait()
+                    guards.append(group.create_task(self._discover(around, crew)))
+                crew.begin(tails)
+                del tails
+                await crew.wait()
                 if patterns:
                     await ending.wait()  # something may still appear
             for guard in guards:
                 guard.cancel()
 
-    def _begin(self, tails: Collection[Tail], around: Surroundings) -> None:
-        self.left += len(tails)
-        self.all_over.clear()
-        for tail in tails:
-            self._start(tail, around)
-
-    def _start(self, tail: Tail, around: Surroundings) -> asyncio.Task[None]:
-        """For the first time, or since it was asleep."""
-        return self.group.create_task(self._follow_on(tail, around))
-
-    async def _follow_on(self, tail: Tail, around: Surroundings) -> None:
-        await self._follow(tail, around)
-        if not tail.asleep:
-            self._note_over(1)
-
-    def _note_over(self, count: int) -> None:
-        self.left -= count
-        if not self.left:
-            self.all_over.set()
-
-    async def _read_in_order(self, tails: list[Tail], around: Surroundings) -> None:
+    async def _read_in_order(self, tails: list[Tail], around: Surroundings, crew: Crew) -> None:
         """One-shot: all are looked at first, then read one after the other, as given.
 
         By time they are read all at once: any of them may have the next line.
         """
-        async with asyncio.TaskGroup() as looks:  # all asked at once: one listing a folder
-            for tail in tails:
-                if isinstance(tail, SeriesTail):
-                    looks.create_task(tail.prepare())
+        series = [tail for tail in tails if isinstance(tail, SeriesTail)]
+        looks = await crew.look_at(series)
+        async with asyncio.TaskGroup() as gone:
+            for number, (each, look) in enumerate(zip(series, looks, strict=False), 1):
+                await each.take_in(look)
+                if look.gone:
+                    gone.create_task(each.await_gone())
+                if number % MADE == 0:
+                    await asyncio.sleep(0)
         if around.sorted:
             async with asyncio.TaskGroup() as follows:
                 for tail in tails:
-                    follows.create_task(self._follow(tail, around))
+                    follows.create_task(crew.follow(tail))
             return
         for tail in tails:
             if not around.ending.stopped:
-                await self._follow(tail, around)
+                await crew.follow(tail)
 
-    async def _follow(self, tail: Tail, around: Surroundings) -> None:
-        try:
-            await tail_async(tail, self.settings.interval, around.output.write)
-        finally:
-            if (around.sorted or around.window is not None) and not tail.asleep:
-                await around.output.finish(tail.feed)
-
-    def _make_tails(
-        self, found: Iterable[Found], around: Surroundings, *, start: bool
+    async def _make_tails(
+        self, found: Sequence[Found], around: Surroundings, *, start: bool
     ) -> list[Tail]:
-        groups = group_found(found, self.folders.named)
+        groups = await self.lane.call(group_found, found, self.folders.named)
         at_first = start and not (self.own.resumes and not self.settings.overwrite)
         tails: list[Tail] = []
-        for f in found:
+        for number, f in enumerate(found, 1):
+            if number % MADE == 0:
+                await asyncio.sleep(0)
             if f.name in groups:
                 absent = self.registry.absent.pop(f.absolute, None)
                 self.folders.claim(f.absolute)
@@ -307,66 +285,52 @@ class Run:
 
     # the reasons to end, and what else goes on meanwhile
 
-    def _guards(self, around: Surroundings) -> Iterator[Coroutine[Any, Any, None]]:
+    def _guards(self, around: Surroundings, crew: Crew) -> Iterator[Coroutine[Any, Any, None]]:
         yield around.watch.run()
         yield self.sight.run(around.output, self.registry)
         yield self._await_stop(around)
-        yield self._await_end(around)
+        yield self._await_end(around, crew)
         yield self._await_reader_gone(around.output)
         if self.settings.pid is not None:
-            yield self._await_process(self.settings.pid, around)
+            yield self._await_process(self.settings.pid, around, crew)
         if self.settings.until_idle is not None:
-            yield self._await_idle(self.settings.until_idle, around)
+            yield self._await_idle(self.settings.until_idle, around, crew)
 
     async def _await_stop(self, around: Surroundings) -> None:
         await self.stop.wait()
         around.ending.stop()
 
-    async def _await_end(self, around: Surroundings) -> None:
+    async def _await_end(self, around: Surroundings, crew: Crew) -> None:
         await around.ending.wait()
-        sleepers = around.watch.take_sleepers()
-        around.watch.end()
-        if around.ending.stopped:
-            await around.output.hurry()
-        await self._end_sleepers(sleepers, around)
-
-    async def _end_sleepers(self, sleepers: list[Sleeper], around: Surroundings) -> None:
-        """Tails without a task: a few at a time look once more, and need not at a stop."""
-        if around.ending.stopped and around.resumable and not (around.sorted or around.window):
-            self._note_over(len(sleepers))
-            return
-        tails = [tail for tail in sleepers if isinstance(tail, SeriesTail)]
-        for begin in range(0, len(tails), AT_ONCE):
-            tasks = [self._start(tail, around) for tail in tails[begin : begin + AT_ONCE]]
-            await asyncio.wait(tasks)
+        await crew.end()
 
     async def _await_reader_gone(self, output: WriteThread) -> None:
         await output.wait_reader_gone()
         raise stopped_reading()
 
-    async def _await_process(self, pid: int, around: Surroundings) -> None:
+    async def _await_process(self, pid: int, around: Surroundings, crew: Crew) -> None:
         while await around.output.call(self.system.is_running, pid):
             await asyncio.sleep(max(self.settings.interval, LEAST_SECONDS))
-        await self._finish(around)
+        await self._finish(around, crew)
 
-    async def _await_idle(self, seconds: float, around: Surroundings) -> None:
+    async def _await_idle(self, seconds: float, around: Surroundings, crew: Crew) -> None:
         now = asyncio.get_running_loop().time
         begun = now()
         while (left := max(begun, around.watch.last_news) + seconds - now()) > 0:
             await asyncio.sleep(left)
-        await self._finish(around)
+        await self._finish(around, crew)
 
-    async def _finish(self, around: Surroundings) -> None:
+    async def _finish(self, around: Surroundings, crew: Crew) -> None:
         """A last look at the patterns: what appeared just before the end is merged too."""
-        await self._discover_again(around)
+        await self._discover_again(around, crew)
         around.ending.finish()
 
-    async def _discover(self, around: Surroundings) -> None:
+    async def _discover(self, around: Surroundings, crew: Crew) -> None:
         """Look at the patterns again and again; follow what is new."""
         while not await around.ending.wait(DISCOVER_SECONDS):
-            await self._discover_again(around)
+            await self._discover_again(around, crew)
 
-    async def _discover_again(self, around: Surroundings) -> None:
+    async def _discover_again(self, around: Surroundings, crew: Crew) -> None:
         patterns = [name for name in self.names if is_pattern(name)]
         outputs = await around.output.call(self.registry.outputs.copy)
         discovery, own = await self.lane.call(
@@ -385,13 +349,13 @@ class Run:
                 self.report.directory_skipped(found.name)
             elif found.kind is not Kind.MISSING:
                 fresh.append(found)
-        tails = self._make_tails(fresh, around, start=False)
+        tails = await self._make_tails(fresh, around, start=False)
         if tails:
             await around.output.enrol([tail.feed for tail in tails], backlog=False)
         for tail in tails:
             if isinstance(tail, SeriesTail):
                 self.report.input_appeared(tail.series.path)
-        self._begin(tails, around)
+        crew.begin(tails)
 
     def _rotated_from(self, found: Found) -> list[Series]:
         """The inputs whose rotated form this file could be."""

@@ -8,7 +8,7 @@ since. Every line is a JSON object. Pure functions; journal.py writes and locks 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from json.encoder import encode_basestring_ascii
 from typing import Any, NamedTuple
 
@@ -266,13 +266,13 @@ def format_synced(records: int, end: int) -> str:
     return json.dumps({"synced": [records, end]}) + "\n"
 
 
-def format_checkpoint(state: State, pid: int) -> Iterator[str]:
-    """All lines of a new state without a journal."""
+def format_head(state: State, pid: int, files: int) -> str:
+    """The first line of a new state; the ones of so many files follow."""
     head: dict[str, Any] = {
         "tailmerge": FORMAT,
         "pid": f"{pid:>{PID_WIDTH}}",
         "boot": state.boot,
-        "files": len(state.entries),
+        "files": files,
     }
     if state.starting_over:
         head["starting_over"] = True
@@ -283,9 +283,7 @@ def format_checkpoint(state: State, pid: int) -> Iterator[str]:
     head["past"] = [_position_data(position) for position in state.past]
     if state.missing:
         head["missing"] = {name: round(seen) for name, seen in state.missing.items()}
-    yield json.dumps(head) + "\n"
-    for entry in state.entries.values():
-        yield format_entry(entry)
+    return json.dumps(head) + "\n"
 
 
 def parse_state(text: bytes, name: str, boot: str) -> State:

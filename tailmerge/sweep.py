@@ -18,6 +18,9 @@ from tailmerge.notices import Notices
 from tailmerge.source import Source
 from tailmerge.system import System
 
+TURN_SECONDS = 0.002
+"""How long errands are run before others on the thread have their turn."""
+
 NAMES_A_SWEEP = 500
 """So many names are looked at in every sweep; of more, each at least once in NAME_SECONDS."""
 
@@ -131,7 +134,14 @@ class Sweep:
 
     async def look(self, now: float, fresh: list[Probed], gone: list[Probed]) -> Found:
         """Sweep, and run the errands of what grew; what has other news."""
-        rest, errands = self._split(self.sweep(now, fresh, gone))
+        return await self._settle(self.sweep(now, fresh, gone))
+
+    async def run_errands(self, watched: Iterable[Probed]) -> Found:
+        """The same as if all of these had grown."""
+        return await self._settle([(probed, News.GREW) for probed in watched])
+
+    async def _settle(self, found: Found) -> Found:
+        rest, errands = self._split(found)
         if errands:
             running = self._start(errands)
             await asyncio.wait([running], timeout=ERRAND_SECONDS)
@@ -216,10 +226,14 @@ class Sweep:
     async def _run_errands(self, errands: dict[Probed, Errand]) -> Found:
         """Run them in turn; those of which something is left to be met."""
         left: Found = []
+        now = get_running_loop().time
+        until = now() + TURN_SECONDS
         for probed, errand in errands.items():
             if not errand.is_left or await errand.run(self._forward):
                 left.append((probed, News.GREW))
-            await asyncio.sleep(0)  # whoever else has something to do here is next
+            if now() >= until:
+                await asyncio.sleep(0)  # whoever else has something to do here is next
+                until = now() + TURN_SECONDS
         return left
 
     # what the kernel tells

@@ -72,6 +72,8 @@ class Watch:
         """When something was forwarded last, seconds of the loops' clock."""
 
     def add(self, probed: Probed) -> None:
+        if probed in self._watched:
+            return
         self._watched[probed] = None
         self._fresh.append(probed)
         self._called.set()
@@ -222,6 +224,10 @@ class Watch:
     def leave(self, probed: Probed, errand: Errand) -> None:
         """Of mere growth nobody is told any more: this is done about it."""
         self._sweep.errands[probed] = errand
+
+    async def run_errands(self, watched: list[Probed]) -> None:
+        """Have the errands of these run now, as if all of them had grown."""
+        self.tell_all(await self._lane.send(self._sweep.run_errands, watched))
 
     def take_errand(self, probed: Probed) -> None:
         """Of growth, too, there is news again."""

@@ -194,6 +194,10 @@ class WriteThread(Lane):
         """Look for a series' files; what becomes known by it is kept in the state."""
         return await self.send(self._real_look, series, now, hold)
 
+    async def look_all(self, series: Sequence[Series], now: float) -> list[Look]:
+        """The same for many series."""
+        return await self.send(self._real_look_all, series, now)
+
     async def known(self, registry: Registry, series: Iterable[Series]) -> dict[str, list[Entry]]:
         """What earlier runs left, by the input's absolute name; from now on the state
         follows what the registry learns, and `series` are asked when it is written anew."""
@@ -285,6 +289,12 @@ class WriteThread(Lane):
         if self._ledger:
             self._ledger.flush()
         return look
+
+    async def _real_look_all(self, series: Sequence[Series], now: float) -> list[Look]:
+        looks = [each.look(now) for each in series]
+        if self._ledger:
+            self._ledger.flush()
+        return looks
 
     async def _real_write(self, data: bytes) -> None:
         async with self._in_turn() as output:

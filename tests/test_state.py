@@ -14,8 +14,8 @@ from tailmerge.state import (
     Entry,
     Mark,
     State,
-    format_checkpoint,
     format_entry,
+    format_head,
     format_mark,
     format_missing,
     format_record,
@@ -25,11 +25,16 @@ from tailmerge.state import (
 POSITION = Position("/logs/a", (1, 2), 6, 6, digest(b"1\n2\n3\n"), 6, digest(b"1\n2\n3\n"), 7)
 
 
+def checkpoint(state: State) -> str:
+    entries = state.entries.values()
+    return format_head(state, 1, len(entries)) + "".join(map(format_entry, entries))
+
+
 def whole() -> str:
     state = State(mark=Mark("/logs/m", POSITION), boot="boot")
     state.entries[7] = Entry("/logs/a", POSITION, 6, 1.0)
     state.missing["/logs/missing"] = 2.0
-    return "".join(format_checkpoint(state, 1))
+    return checkpoint(state)
 
 
 def test_a_state_that_was_written_is_read_as_it_was() -> None:
@@ -160,7 +165,7 @@ def use(state: State) -> None:
     for record in state.records:
         state.advance(record)
     state.go_back(len(state.records))
-    again = "".join(format_checkpoint(state, 1)).encode("ascii")
+    again = checkpoint(state).encode("ascii")
     parse_state(again, "m.tailmerge", "boot")
 
 
