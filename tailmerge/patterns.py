@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 DENSE = 5
 """With more than one line of so many that has the text, all are looked at, which is quicker."""
@@ -187,20 +187,29 @@ class Patterns:
 
     def keep(self, data: bytes) -> bytes:
         """The whole lines in `data` that are picked."""
-        if self._is_sparse(data):
-            return b"".join([data[start:end] for start, end in self.find_lines(data)])
-        return self._sift(data, True)
+        if not self._is_searched(data):
+            return self._sift(data, True)
+        return b"".join([data[start:end] for start, end in self.find_runs(data)])
 
     def drop(self, data: bytes) -> bytes:
         """The whole lines in `data` that are not picked."""
-        if not self._is_sparse(data):
+        if not self._is_searched(data):
             return self._sift(data, False)
         kept, at = [], 0
-        for start, end in self.find_lines(data):
+        for start, end in self.find_runs(data):
             kept.append(data[at:start])
             at = end
         kept.append(data[at:])
         return b"".join(kept)
+
+    def _is_searched(self, data: bytes) -> bool:
+        """Whether lines are found by what they must have, not looked at one by one.
+
+        One text that is all of the pattern is searched for however many lines have it.
+        """
+        if self._literals is None:
+            return False
+        return (self._is_exact and len(self._literals) == 1) or self._is_sparse(data)
 
     def _is_sparse(self, data: bytes) -> bool:
         """Whether few lines have what every picked line must have."""
@@ -214,12 +223,8 @@ class Patterns:
         if self._is_exact and self._literals:
             lines = data.split(b"\n")
             lines.pop()
-            if len(self._literals) == 1:
-                literal = self._literals[0]
-                kept = [line for line in lines if (literal in line) is wanted]
-            else:
-                find = self._find_any
-                kept = [line for line in lines if (find(line) is not None) is wanted]
+            find = self._find_any
+            kept = [line for line in lines if (find(line) is not None) is wanted]
             return b"\n".join([*kept, b""])
         texts = data.decode("utf-8", "surrogateescape").split("\n")
         texts.pop()
@@ -230,6 +235,32 @@ class Patterns:
             searches = self._searches
             left = [text for text in texts if any(find(text) for find in searches) is wanted]
         return "\n".join([*left, ""]).encode("utf-8", "surrogateescape")
+
+    def find_runs(self, data: bytes) -> list[tuple[int, int]]:
+        """Where lines that are picked begin, and where they end behind their newlines.
+
+        Lines that follow each other are one run.
+        """
+        if self._literals is not None and len(self._literals) == 1:
+            return self._search_one(data, self._literals[0])
+        return _join_runs(self.find_lines(data))
+
+    def _search_one(self, data: bytes, literal: bytes) -> list[tuple[int, int]]:
+        find, rfind, exact = data.find, data.rfind, self._is_exact
+        runs: list[tuple[int, int]] = []
+        begin = behind = end = 0  # of the run, and of the last line that was found
+        at = find(literal)
+        while at >= 0:
+            start = rfind(b"\n", end, at) + 1 or end
+            end = find(b"\n", at) + 1
+            if exact or self.picks(data[start : end - 1]):
+                if start != behind:
+                    runs.append((begin, behind))
+                    begin = start
+                behind = end
+            at = find(literal, end)
+        runs.append((begin, behind))
+        return [run for run in runs if run[0] < run[1]]
 
     def find_lines(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Where the lines that are picked begin, and where they end behind their newlines."""
@@ -253,3 +284,13 @@ class Patterns:
             if self.picks(data[start : end - 1]):
                 yield start, end
             start = end
+
+
+def _join_runs(lines: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    runs: list[tuple[int, int]] = []
+    for start, end in lines:
+        if runs and runs[-1][1] == start:
+            runs[-1] = runs[-1][0], end
+        else:
+            runs.append((start, end))
+    return runs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
@@ -103,6 +104,9 @@ def test_all_ways_pick_the_lines_that_the_expressions_find(
     assert found.keep(data) == b"".join(line + b"\n" for line in picked)
     assert found.drop(data) == b"".join(line + b"\n" for line in others)
     assert [data[start : end - 1] for start, end in found.find_lines(data)] == picked
+    runs = found.find_runs(data)
+    assert b"".join(data[start:end] for start, end in runs) == found.keep(data)
+    assert all(end < start for (_, end), (start, _) in itertools.pairwise(runs))
     assert [found.picks(line) for line in lines] == [plainly(patterns, line) for line in lines]
     assert found.may_pick(data) or not picked
 
