@@ -27,7 +27,10 @@ DRAW_SECONDS = 0.2
 """How often the status line is drawn."""
 
 DRAW_SHARE = 20
-"""So many times as long as one look took nothing is looked at: 5 % of one core at most."""
+"""So many times as long as one look took nothing is looked at: 5 % of one core at most.
+
+What counts is the look itself, not how long it waited for its turn behind a batch.
+"""
 
 RATE_SECONDS = 3.0
 """The time over which a rate is measured."""
@@ -90,16 +93,15 @@ class Sight:
                 await asyncio.wait_for(self._asked.wait(), pause if self._show_line else None)
             except TimeoutError:
                 pass  # time to draw
-            began = loop.time()
             if self._asked.is_set():
                 self._asked.clear()
                 table = await output.call(self._write_table, output, registry)
                 if self._show_table:
                     self._show_table(table)
             if self._show_line:
-                glance = await output.call(self._glance, registry, loop.time())
+                glance, took = await output.call(self._glance, registry, loop.time)
                 self._show_line(partial(write_line, glance))
-                pause = max(DRAW_SECONDS, DRAW_SHARE * (loop.time() - began))
+                pause = max(DRAW_SECONDS, DRAW_SHARE * took)
 
     async def sum_up(self, output: WriteThread, registry: Registry, report: Report) -> None:
         """Say what was merged from where, and what was not, to whom wants to know."""
@@ -124,14 +126,16 @@ class Sight:
     def _feeds(self) -> list[Feed]:
         return self._counting.feeds if self._counting else []
 
-    def _glance(self, registry: Registry, now: float) -> Glance:
+    def _glance(self, registry: Registry, clock: Callable[[], float]) -> tuple[Glance, float]:
+        """A glance, and how long it took, seconds."""
+        now = clock()
         moved = sum(feed.moved for feed in self._feeds)
         files = (f for keeping in registry.present for f in self._find_files(keeping))
         self._past.append((now, moved))
         while now - self._past[0][0] > RATE_SECONDS:
             self._past.popleft()
         then, before = self._past[0]
-        return Glance(
+        glance = Glance(
             inputs=len(self._feeds),
             lines=sum(feed.lines for feed in self._feeds),
             moved=moved,
@@ -139,6 +143,7 @@ class Sight:
             rate=(moved - before) / (now - then) if now > then else 0.0,
             is_backlog=self._once,
         )
+        return glance, clock() - now
 
     def _write_table(self, output: WriteThread, registry: Registry) -> str:
         rows = []

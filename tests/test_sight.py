@@ -6,6 +6,7 @@ person would see.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import json
 import os
@@ -18,11 +19,14 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pyte
 import pytest
-from helpers import PROCESS_SECONDS
+from helpers import PROCESS_SECONDS, on_lane
+
+from tailmerge.sight import Sight
 
 if TYPE_CHECKING:
     from processes import Place
@@ -383,3 +387,36 @@ def test_the_sum_counts_lines_of_every_kind(place: Place, words: tuple[str, ...]
     assert "long.log: merged 3 lines, 3300007 bytes" in done.err
     assert "-: merged 3 lines, 8 bytes" in done.err
     assert done.out.count(b"\n") == 6
+
+
+class Behind:
+    """A lane on which a look waits for its turn, and then takes some time itself."""
+
+    def __init__(self, wait: float, takes: float) -> None:
+        self.wait = wait
+        self.takes = takes
+
+    async def call(
+        self, look: Callable[..., Any], registry: Any, clock: Callable[[], float]
+    ) -> Any:
+        await asyncio.sleep(self.wait)
+        begin, looks = clock(), iter((0.0, self.takes))
+        return look(registry, lambda: begin + next(looks))
+
+
+@pytest.mark.parametrize(("wait", "takes", "drawn"), [(1.0, 0.001, 16), (0.0, 0.1, 10)])
+def test_what_spaces_the_draws_is_what_a_look_costs_not_what_it_waits_for(
+    wait: float, takes: float, drawn: int
+) -> None:
+    draws: list[object] = []
+    sight = Sight(show_line=draws.append)
+    output: Any = Behind(wait, takes)
+    registry: Any = SimpleNamespace(present=[])
+
+    async def run() -> None:
+        running = asyncio.create_task(sight.run(output, registry))
+        await asyncio.sleep(20)
+        running.cancel()
+
+    on_lane(run())
+    assert len(draws) == drawn
