@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 
 from tailmerge.folders import Folders
 from tailmerge.keeping import Keeping
@@ -50,9 +51,9 @@ class Beside:
         self._system = system
         self._registry = registry
         self._folders = folders
-        self._sizes: dict[Identity, tuple[int, float]] = {}
+        self._sizes: dict[Identity, tuple[int, float]] | None = None
         """Of files that may be copies: their size, and since when it is so."""
-        self.failed: list[tuple[str, OSError]] = []
+        self.failed: Sequence[tuple[str, OSError]] = ()
         """Files whose status could not be asked for at the last look."""
         self.came_up_together: frozenset[Identity] = NOTHING
         """Files that look like copies of the live one and were first seen with it."""
@@ -78,7 +79,7 @@ class Beside:
         keeping = self._keeping
         live = keeping.live and keeping.live.source
         files, moved = {}, False
-        self.failed = []
+        failed: list[tuple[str, OSError]] = []
         for form in self._folders.find_forms(keeping.path, keeping.name, now):
             path, rotated = form.path, form.rotated
             try:
@@ -87,7 +88,7 @@ class Beside:
                 moved = True
                 continue
             except OSError as error:
-                self.failed.append((path, error))
+                failed.append((path, error))
                 continue
             file = identity(status)
             if not is_regular(status) or (live and live.identity == file):
@@ -107,6 +108,7 @@ class Beside:
             )
             # By device and inode: a link beside a file is the same file once more.
             files[file] = (age_order(rotated, status.st_mtime), seen)
+        self.failed = tuple(failed)
         return [seen for _, seen in sorted(files.values(), key=lambda pair: pair[0])], moved
 
     def differs(self, path: str, size: int, file: Identity) -> bool:
@@ -125,6 +127,8 @@ class Beside:
         """
         if self._keeping.live and file not in self.came_up_together:
             return False
+        if self._sizes is None:
+            self._sizes = {}
         size, since = self._sizes.get(file, (-1, now))
         if size != status.st_size:
             self._sizes[file] = (status.st_size, now)

@@ -64,4 +64,10 @@ class OpenRecords:
 
     def forget(self, kept: set[Source]) -> None:
         """Only these files are still read."""
+        if self.window is None:
+            return
         self._open = {s: o for s, o in self._open.items() if s in kept}
+
+
+LINES = OpenRecords(None)
+"""Of all inputs where there are no records: nothing is ever kept in it."""

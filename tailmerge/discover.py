@@ -164,6 +164,7 @@ def _identify(name: str, system: System, matched: bool) -> Found:
     if name == STDIN:
         return Found(name, Kind.STDIN)
     absolute = system.absolute(name)
+    absolute = name if absolute == name else absolute  # one string of both
     try:
         status = system.stat(name)
     except (FileNotFoundError, NotADirectoryError):

@@ -37,7 +37,7 @@ class Folders:
         self.named: dict[str, str] = {}
         """How each folder that was named is spelled, by its absolute name. Replaced, never
         changed: the main loop names folders while the thread looks through them."""
-        self._inputs: dict[str, set[str]] = {}
+        self._inputs: dict[str, tuple[str, ...]] = {}
         """The inputs' absolute names, by their last part."""
         self._logs: set[str] = set()
         """Files that stood beside what looks like rotated forms of them, once at least."""
@@ -49,7 +49,8 @@ class Folders:
 
     def claim(self, path: str) -> None:
         """An input has this absolute name: the forms beside it are its own."""
-        self._inputs.setdefault(os.path.basename(path), set()).add(path)
+        base = os.path.basename(path)
+        self._inputs[base] = tuple({*self._inputs.get(base, ()), path})
 
     def find_inputs(self, path: str, logs: Collection[str]) -> set[str]:
         """The inputs of which the file of this absolute name could be a rotated form.
@@ -62,8 +63,8 @@ class Folders:
             return beside
         return {name for root in roots for name in self._of_base(root)}
 
-    def _of_base(self, path: str) -> set[str]:
-        return self._inputs.get(os.path.basename(path), set())
+    def _of_base(self, path: str) -> tuple[str, ...]:
+        return self._inputs.get(os.path.basename(path), ())
 
     def absolute(self, folder: str) -> str | None:
         """The absolute name of a folder that was named; None: it was not."""

@@ -13,10 +13,10 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
-from tailmerge.closing import OpenRecords
+from tailmerge.closing import LINES, OpenRecords
 from tailmerge.errand import Errand
 from tailmerge.feed import Feed, Progress
-from tailmerge.generation import Look, News
+from tailmerge.generation import Look, News, plain_look
 from tailmerge.lane import look_at
 from tailmerge.packed import PackedSource
 from tailmerge.probe import RECHECK_SECONDS
@@ -58,13 +58,14 @@ class SeriesTail:
         self._around = around
         self._named = named
         self._look: Look | None = None
+        """What there is to read; None: nothing was looked at, or an errand has it."""
         self._met = series.is_known
         self._failing: frozenset[Source] = NOTHING
         """Files of which a read failed: they are tried again, without news."""
         self._refused = False
         """What was there last is not made of lines of bytes."""
         self._twin: str | None = None
-        self._open = OpenRecords(around.window)
+        self._open = LINES if around.window is None else OpenRecords(around.window)
         self._errand: Errand | None = None
         """What is done meanwhile without us."""
         self._paused = False
@@ -92,7 +93,7 @@ class SeriesTail:
     async def run(self) -> None:
         around = self._around
         woken, self.asleep = self.asleep, False
-        if self._look is None and not around.ending.stopped:
+        if not woken and self._look is None and not around.ending.stopped:
             await self._look_again()
         if not woken:
             around.watch.add(self.series)
@@ -154,6 +155,8 @@ class SeriesTail:
         if errand := self._make_errand():
             self._errand = errand
             self._around.watch.leave(self.series, errand)
+            if self._look and self._look.is_plain:
+                self._look = None
 
     def _make_errand(self) -> Errand | None:
         """What can be done without us, as long as nothing happens but growth."""
@@ -170,6 +173,7 @@ class SeriesTail:
         if errand is None:
             return True
         self._around.watch.take_errand(self.series)
+        self._look = self._look or plain_look(errand.source)
         if errand.take_back():
             if news is News.CHANGED:  # it may take hours, and its file be rotated once more
                 await self._look_again(hold=True)

@@ -142,6 +142,11 @@ class Look(NamedTuple):
 _PLAIN = Look(held=1)[1:]
 
 
+def plain_look(source: Source) -> Look:
+    """What a look finds that finds this file and nothing else."""
+    return Look(reads=((source, 0),), held=1)
+
+
 class Findings:
     """A Look in the making."""
 

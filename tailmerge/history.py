@@ -64,12 +64,20 @@ class History:
             self._marks = (*self._marks, (int(self._next), mark))
             self._next *= GROWTH
         tail = bytes(view[max(begin, cut - TAIL) : cut])
-        self._tail = (self._tail + tail)[-TAIL:] if offset == self._end else tail
+        before = self._tail or self._start
+        self._tail = (before + tail)[-TAIL:] if offset == self._end else tail
         self._end = end
+        if end == len(self._start):
+            self._tail = b""  # all of it is kept already
         if end > START:
             if not isinstance(self._recent, deque):
                 self._recent = deque(maxlen=RECENT)
             self._recent.append((end, self._tail[-MARKER:]))
+
+    def share(self, head: bytes) -> None:
+        """Keep the first bytes once, where these are the same."""
+        if head == self._start:
+            self._start = head
 
     def begins_with(self, read_at: ReadAt, size: int) -> bool:
         """Whether a file of this size holds the beginning of what was read, as far as known."""

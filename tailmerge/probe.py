@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterator
 
 from tailmerge.beside import Beside
@@ -10,7 +11,7 @@ from tailmerge.generation import News
 from tailmerge.keeping import Keeping
 from tailmerge.settling import Settling
 from tailmerge.source import Source
-from tailmerge.system import System
+from tailmerge.system import System, identity
 
 RECHECK_SECONDS = 1.0
 """How often what nobody tells of is looked at: late lines, copies, what was unreadable."""
@@ -52,7 +53,7 @@ class Probe:
         self._settling = settling
         self._system = system
         self._named = named
-        self._signature: tuple[int, ...] | None = ()
+        self._signature: bytes | None = b""
         """What the last probe saw; None: no file. At first nothing, which is neither."""
         self.hand: Source | None = None
         """The file that is held open under the name."""
@@ -83,7 +84,7 @@ class Probe:
 
     def begin(self, status: os.stat_result | None) -> None:
         """What the first look found under the name: what is as it was then is no news."""
-        if self._signature == ():
+        if self._signature == b"":
             self._signature = _sign(status) if status else None
 
     def probe(self, now: float, *, told: bool = False) -> News:
@@ -91,25 +92,28 @@ class Probe:
 
         `told`: the kernel said that something did, maybe beside the file.
         """
+        status = None
         try:
-            signature = _sign(self._system.stat(self._keeping.path))
+            status = self._system.stat(self._keeping.path)
         except OSError:
             signature = None
+        else:
+            signature = _sign(status)
         news = News.NONE
         if signature != self._signature:
             live = self._keeping.live
             source = live and live.source
-            same = signature is not None and source and signature[:2] == source.identity
+            same = status and source and identity(status) == source.identity
             # What did not grow was touched, cut or written over; and of an empty file nothing
             # is known by which a cut could be seen.
-            grew = same and live and signature and signature[2] > live.size > 0
+            grew = same and live and status and status.st_size > live.size > 0
             news = News.GREW if grew else News.CHANGED
             self._signature = signature
-            if same and live and signature:
-                live.size = max(live.size, signature[2])
+            if same and live and status:
+                live.size = max(live.size, status.st_size)
         held = self._keeping.live
         self.hand = held.source if held else None
-        self.seen = signature[2] if signature else -1
+        self.seen = status.st_size if status else -1
         for generation in self._keeping.rotated:
             if generation.has_grown(now):
                 news = max(news, News.GREW)
@@ -139,5 +143,9 @@ class Probe:
         )
 
 
-def _sign(status: os.stat_result) -> tuple[int, int, int, int]:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+_PACKED = struct.Struct("QQqq")
+"""A third of what a tuple takes."""
+
+
+def _sign(status: os.stat_result) -> bytes:
+    return _PACKED.pack(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)

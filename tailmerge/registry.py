@@ -9,7 +9,7 @@ thread that owns the files, and tells the journal what becomes known.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING
 
 from tailmerge.hands import Hands
@@ -19,6 +19,10 @@ from tailmerge.system import Identity
 if TYPE_CHECKING:
     from tailmerge.generation import Generation
     from tailmerge.keeping import Keeping
+
+
+_Member = tuple[tuple[int, int], "Keeping"]
+"""A series, and its place in the order: absent ones first."""
 
 
 class Registry:
@@ -41,11 +45,12 @@ class Registry:
         self.absent: dict[str, Keeping] = {}
         """What a state tells of and this run leaves out, by the input's absolute name."""
 
-        self._by_log: dict[str, dict[str, list[tuple[int, Keeping]]]] = {}
-        """By the last part of each name that one could have rotated from, then by its own;
-        each with its place in the order."""
-        self._indexed = (-1, -1)
-        """How many series were present and absent when that was made."""
+        self._forms: dict[str, list[_Member]] = {}
+        """By the last part of each name that one could have rotated from, but its own."""
+        self._bases: dict[str, list[_Member]] | None = None
+        """By its own last part; None: nobody asked."""
+        self._indexed = (-1, 0)
+        """How many series were absent and present when these were made."""
 
     def find_related(self, name: str, *, apart: bool) -> list[Keeping]:
         """The series, absent ones first, that could be of one log with this name.
@@ -53,21 +58,48 @@ class Registry:
         `apart`: by its rotated forms in any folder, so that the last parts are the same.
         There may be ten thousand, each of which asks.
         """
-        counts = (len(self.present), len(self.absent))
-        if self._indexed != counts:
-            self._indexed, self._by_log = counts, {}
-            for place, keeping in enumerate((*self.absent.values(), *self.present)):
-                base, logs = _logs(keeping.name)
-                for log in logs:
-                    groups = self._by_log.setdefault(log, {})
-                    groups.setdefault(base, []).append((place, keeping))
+        self._index()
         base, logs = _logs(name)
-        found: dict[int, Keeping] = {}
+        found: dict[tuple[int, int], Keeping] = {}
         for log in logs:
-            for other, members in self._by_log.get(log, {}).items():
-                if apart or other != base:
-                    found.update(members)
+            members = self._forms.get(log, [])
+            if apart or log != base:
+                members = members + self._find_bases().get(log, [])
+            for place, keeping in members:
+                if apart or os.path.basename(keeping.name) != base:
+                    found[place] = keeping
         return [found[place] for place in sorted(found)]
+
+    def _index(self) -> None:
+        absent, present = self._indexed
+        if (absent, present) == (len(self.absent), len(self.present)):
+            return
+        self._bases = None
+        if absent != len(self.absent):
+            self._forms, absent, present = {}, len(self.absent), 0
+        for place, keeping in self._members(present):
+            base, logs = _logs(keeping.name)
+            for log in logs - {base}:
+                self._forms.setdefault(log, []).append((place, keeping))
+            if place[0]:
+                present = place[1] + 1
+        self._indexed = (absent, present)
+
+    def _members(self, begin: int) -> Iterator[_Member]:
+        """The absent ones, and the present ones from this one on; with their places."""
+        if not begin:
+            for number, keeping in enumerate(tuple(self.absent.values())):
+                yield (0, number), keeping
+        for number, keeping in enumerate(self.present[begin:], begin):
+            yield (1, number), keeping
+
+    def _find_bases(self) -> dict[str, list[_Member]]:
+        if self._bases is None:
+            self._bases = {}
+            for member in self._members(0):
+                base = os.path.basename(member[1].name)
+                self._bases.setdefault(base, []).append(member)
+        return self._bases
 
     def claim(self, file: Identity, keeping: Keeping, generation: Generation) -> None:
         self._owners[file] = (keeping, generation)

@@ -7,7 +7,7 @@ what is to be read is opened, oldest first.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 from tailmerge.beside import NOTHING, Beside
@@ -32,7 +32,6 @@ class Settling:
         "_beside",
         "_copies",
         "_halves",
-        "_inherit",
         "_lines",
         "_named",
         "_passed_before",
@@ -66,7 +65,6 @@ class Settling:
         self._lines = lines
         self._named = named
         self._passed_before = passed_before
-        self._inherit = Inheritance(keeping, system, registry).inherit
         self.waits = False
         """Something is not settled: a copy whose original stands, half a compressed file."""
         self.newest: Seen | None = None
@@ -74,12 +72,17 @@ class Settling:
         self._halves = Halves(rotate_wait)
         self._unpassed: frozenset[Identity] = NOTHING
         """Files to be passed over that could not be opened so far."""
-        self._copies: list[Seen] = []
+        self._copies: Sequence[Seen] = ()
         """Compressed files whose originals are held open."""
         self.is_known = bool(keeping.rotated)
         """An earlier run read the series."""
         self.resumes = self.is_known or keeping.name in registry.missing
         """The same, or it found no file of it: nothing is passed over."""
+
+    @property
+    def _inheritance(self) -> Inheritance:
+        """Made when it is asked for: most files are met once."""
+        return Inheritance(self.keeping, self._system, self._registry)
 
     def is_passed_over(self, file: Seen, first: bool) -> bool:
         """Whether it is from before the first look, and not to be read."""
@@ -182,10 +185,11 @@ class Settling:
                     failed.append((unclear.file, unclear.error))
                     unknown = [file for file in unknown if file is not unclear.file]
             self.waits = self.waits or bool(matching.copies)
-            self._copies = [file for file in matching.copies if file.compressed]
+            self._copies = tuple(file for file in matching.copies if file.compressed)
             self._remember_copies(candidates)
             if any(file.live for file in matching.new):
-                self._beside.came_up_together = frozenset(file.identity for file in matching.copies)
+                copies = frozenset(file.identity for file in matching.copies)
+                self._beside.came_up_together = copies or NOTHING
             for generation, file in matching.pairs:
                 try:
                     self._go_on(generation, file, cut, candidates, found, now)
@@ -271,6 +275,8 @@ class Settling:
         """
         keeping = self.keeping
         live = keeping.live and keeping.live.source
+        if not (keeping.live or keeping.rotated or standing or unknown[1:]):
+            return {}, Matching([], [], list(unknown), [])  # as most inputs begin
         while True:
             held = {generation: generation.source for generation in keeping if generation.source}
             cut = {generation: source for generation, source in held.items() if source.cut}
@@ -344,14 +350,16 @@ class Settling:
         if begun is None or begun.offset:
             return False
         source = candidates.open(file)
-        return source is not None and self._inherit(source, candidates, file, found, now)
+        if source is None:
+            return False
+        return self._inheritance.inherit(source, candidates, file, found, now)
 
     def _read_new(
         self, file: Seen, candidates: Candidates, found: Findings, first: bool, now: float
     ) -> None:
         """No position fits: read in full."""
         source = candidates.must_open(file)
-        if self._inherit(source, candidates, file, found, now):
+        if self._inheritance.inherit(source, candidates, file, found, now):
             return
         if first and not self.resumes:
             self._begin_at_last_lines(source)

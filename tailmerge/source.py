@@ -241,6 +241,7 @@ class Source(OpenFile):
         if self.lines is not None:
             self.lines += buffer.count(b"\n", chunk.begin, chunk.cut)
         self.history.learn(buffer, chunk.begin, chunk.cut, self.offset)
+        self.history.share(self.head)
         self.offset += chunk.cut - chunk.begin
         self.scanned = self.offset
         if not chunk.at_end:
