@@ -221,8 +221,12 @@ def group_rotated(
     first = {absolute[name]: name for name in reversed(list(absolute))}
     belongs: dict[str, list[str]] = {}
     inputs: dict[str, list[str]] = {}
-    for path in sorted(first, key=lambda path: (len(os.path.basename(path)), path)):
-        if roots := _find_inputs(path, inputs, logs):
+    roots_of = {path: [root for root in find_roots(path) if root != path] for path in first}
+    for path in sorted(path for path, roots in roots_of.items() if not roots):
+        inputs.setdefault(os.path.basename(path), []).append(path)
+    rotated = (path for path, roots in roots_of.items() if roots)
+    for path in sorted(rotated, key=lambda path: (len(os.path.basename(path)), path)):
+        if roots := _find_inputs(roots_of[path], inputs, logs):
             belongs[path] = roots
         else:
             inputs.setdefault(os.path.basename(path), []).append(path)
@@ -240,9 +244,10 @@ def group_rotated(
     return groups
 
 
-def _find_inputs(path: str, inputs: Mapping[str, list[str]], logs: Collection[str]) -> list[str]:
-    """Of the inputs, by their last part, the ones that this file may have rotated from."""
-    roots = [root for root in find_roots(path) if root != path]
+def _find_inputs(
+    roots: Collection[str], inputs: Mapping[str, list[str]], logs: Collection[str]
+) -> list[str]:
+    """Of the inputs, by their last part, the ones that a file with these roots rotated from."""
     beside = [root for root in roots if root in inputs.get(os.path.basename(root), ())]
     if beside or any(root in logs for root in roots):
         return beside[:1]

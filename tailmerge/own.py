@@ -173,7 +173,7 @@ class Own:
         real = place if plain else self._system.real(found.name)
         if self._output and real == self._output:
             return True
-        if self._states and {real, place} & self._state_names(real):
+        if self._states and (self._is_state(real) or self._is_state(place)):
             return True
         if not self._output:
             return False
@@ -187,18 +187,21 @@ class Own:
             folders[folder] = self._system.real(folder or ".")
         return os.path.join(folders[folder], base)
 
-    def _state_names(self, name: str) -> set[str]:
-        """The states, what stands beside them, and a new one of this name in the making."""
-        names = self._states | {state + KEPT_SUFFIX for state in self._states}
+    def _is_state(self, name: str) -> bool:
+        """Whether it is a state, stands beside one, or is a new one in the making."""
+        if name in self._states or name.removesuffix(KEPT_SUFFIX) in self._states:
+            return True
+        if not name.endswith(".tmp"):
+            return False
         front, _, pid = name.removesuffix(".tmp").rpartition(".")
-        if name.endswith(".tmp") and pid.isdigit() and front in self._states:
-            names.add(name)
-        return names
+        return pid.isdigit() and front in self._states
 
     def _is_copy(self, found: Found) -> bool:
         """Whether rotation made this file of the output: by content, where the name allows."""
-        own = {os.path.basename(self._output), os.path.basename(self._output_path)}
-        if not own & {form.base for form in rotated_forms(os.path.basename(found.name))}:
+        forms = {form.base for form in rotated_forms(os.path.basename(found.name))}
+        if not forms:
+            return False  # most of ten thousand
+        if not forms & {os.path.basename(self._output), os.path.basename(self._output_path)}:
             return False
         owner = found.identity and self._registry.owner(found.identity)
         if owner and owner[1].source:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Callable
 
 NAMED = {
@@ -82,8 +83,7 @@ def show(name: str) -> str:
         return "''"
     if not name.isprintable():
         return "$'" + "".join(map(_escape, name)) + "'"
-    odd = name.startswith("~") or any(c in name for c in " \t'\"\\$`;&|<>(){}!#")
-    if not odd:
+    if not re.search(r"""^~|[ \t'"\\$`;&|<>(){}!#]""", name):
         return name
     import shlex
 

@@ -302,7 +302,7 @@ def parse_state(text: bytes, name: str, boot: str) -> State:
     try:
         state, count = _parse_head(json.loads(lines[0]), name)
         for line in lines[1 : 1 + count]:
-            _apply(state, json.loads(line))
+            _apply(state, json.loads(line.decode(errors="surrogatepass")))
     except StateError:
         raise
     except DAMAGE:
