@@ -87,6 +87,22 @@ class Probe:
         if self._signature == b"":
             self._signature = _sign(status) if status else None
 
+    def stands(self) -> bool:
+        """Whether the name leads where the last probe saw it, and nothing else is to be asked.
+
+        By one call, for ten thousand names a second; all else `probe` sees.
+        """
+        keeping, settling = self._keeping, self._settling
+        live = keeping.live
+        if live is None or live.source is not self.hand or keeping.rotated:
+            return False
+        if settling.newest or settling.waits or self.trouble:
+            return False
+        try:
+            return _sign(self._system.stat(keeping.path)) == self._signature
+        except OSError:
+            return False
+
     def probe(self, now: float, *, told: bool = False) -> News:
         """Whether anything happened since the last probe: one stat, mostly.
 

@@ -131,6 +131,9 @@ class Series:
         self.hand, self.seen = self._probe.hand, self._probe.seen
         return news
 
+    def stands(self) -> bool:
+        return self._probe.stands()
+
     @property
     def is_unsettled(self) -> bool:
         return self._probe.is_unsettled

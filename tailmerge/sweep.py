@@ -58,6 +58,10 @@ class Probed(Protocol):
     def is_unsettled(self) -> bool:
         """Whether more than its name and its end must be watched."""
 
+    def stands(self) -> bool:
+        """Whether `probe` would find no news: asked first of names whose turn it is."""
+        ...
+
     def probe(self, now: float, *, told: bool = False) -> News: ...
 
     def places(self) -> Iterator[tuple[str, str]]:
@@ -163,7 +167,8 @@ class Sweep:
             asked |= self._unsettled
             asked |= dict.fromkeys(self._system.find_changed(self._polled))
             names = self._names_a_sweep()
-            asked |= dict.fromkeys(self._take_turn(self._polled, "polled", names))
+            turn = self._take_turn(self._polled, "polled", names)
+            asked |= dict.fromkeys(probed for probed in turn if not probed.stands())
             if now - self._safe >= SAFETY_SECONDS:
                 self._safe = now
                 ends = self._take_turn(self._told, "told ends", SAFETY_ENDS)

@@ -213,6 +213,9 @@ class Asked:
         self.is_unsettled = False
         self.asked = 0
 
+    def stands(self) -> bool:
+        return False
+
     def probe(self, now: float, *, told: bool = False) -> News:
         self.asked += 1
         return News.GREW
