@@ -247,7 +247,8 @@ class Ordered(Route):
         silent = entered.queue.is_silent() and entered.lines >= lines
         if silent and not entered.is_silence_said:
             entered.is_silence_said = True
-            self._report.no_times(entered.feed.name)
+            relative = entered.clocks.are_relative
+            self._report.no_times(entered.feed.name, relative=relative)
 
     # writing
 

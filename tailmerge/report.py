@@ -215,9 +215,11 @@ class Report:
             " before they could be read"
         )
 
-    def no_times(self, name: str) -> None:
+    def no_times(self, name: str, *, relative: bool = False) -> None:
+        """`relative`: they have seconds since the start of a machine or a process."""
+        what = "its times count from a start, not from a date" if relative else "no time recognised"
         self._notice(
-            f"{show(name)}: no time recognised in its lines, merged as they come"
+            f"{show(name)}: {what}{'' if relative else ' in its lines'}, merged as they come"
             " (--time-format FORMAT says what they look like)"
         )
 

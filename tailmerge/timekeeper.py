@@ -62,6 +62,11 @@ class Clocks:
         self._make = make_clock
         self._clocks: dict[int, Clock] = {}
 
+    @property
+    def are_relative(self) -> bool:
+        """Whether a line had seconds since the start of a machine or a process."""
+        return any(clock.is_relative for clock in self._clocks.values())
+
     def of(self, number: int, find_modified: Callable[[], float | None] = lambda: None) -> Clock:
         """The clock of the file that the journal calls by this number; a stream has none."""
         clock = self._clocks.get(number)

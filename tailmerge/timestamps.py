@@ -73,11 +73,6 @@ class Clock:
             self._layouts = [Layout(shape, compile_shape(shape), is_anchored=False, limit=NEAR)]
 
     @property
-    def format_name(self) -> str | None:
-        """What people call the format of the last time that was found."""
-        return None if self._current is None else self._current.shape.name
-
-    @property
     def is_relative(self) -> bool:
         """A line had seconds since the machine was started, which are no time of day."""
         return self._is_relative

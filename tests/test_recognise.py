@@ -135,7 +135,6 @@ def test_seconds_since_the_boot_are_said_to_be_relative() -> None:
     one = clock()
     assert one.find_time(b"[   12.345678] usb 1-1: new device at 2026-11-23 10:00:00\n") is None
     assert one.is_relative
-    assert one.format_name is None
 
 
 def test_the_time_of_an_object_is_not_that_of_an_inner_one() -> None:

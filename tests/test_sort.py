@@ -87,6 +87,15 @@ def test_a_step_back_within_a_file_changes_nothing_in_its_order(place: Place) ->
     assert order(place.read()) == ["2", "5", "1", "5.5", "6"]
 
 
+def test_seconds_since_the_boot_are_said_to_be_no_times(place: Place) -> None:
+    place.write("a.log", b"[   12.345678] usb\n[   12.345679] usb\n")
+    ended = place.run("--once", "--sort", "a.log", "-o", "merged.log")
+    assert ended.err == (
+        "tailmerge: a.log: its times count from a start, not from a date, merged as they come"
+        " (--time-format FORMAT says what they look like)\n"
+    )
+
+
 def test_a_file_without_times_is_said_once_and_passes(place: Place) -> None:
     place.write("a.log", b"no\ntimes\n")
     place.write("b.log", lines("b", 1))
