@@ -1,4 +1,4 @@
-"""The stress tests in full: `pytest -m slow tests/stress`. They print their figures.
+"""The stress tests in full: `pytest -n 0 -s -m slow tests/stress`. They print their figures.
 
 Each calls one scenario with its size; test_stress_short.py calls them with small ones.
 """
