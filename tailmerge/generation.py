@@ -165,6 +165,8 @@ class Findings:
         self.unsettled = False
         self.begun = False
         """A file was found cut and begins again."""
+        self.blind = False
+        """The beginning of a file could not be read."""
         self.finish: list[Source] = []
         self.unreadable: list[tuple[str, OSError]] = []
         self.readable: list[str] = []

@@ -55,6 +55,7 @@ class History:
     def learn(self, buffer: bytearray, begin: int, cut: int, offset: int) -> None:
         """From `begin` to `cut` of the buffer there is what follows at `offset` of the file."""
         view = memoryview(buffer)
+        before = self._tail or self._start
         if len(self._start) == offset < START:
             self._start += bytes(view[begin : min(cut, begin + START - offset)])
         end = offset + cut - begin
@@ -64,7 +65,6 @@ class History:
             self._marks = (*self._marks, (int(self._next), mark))
             self._next *= GROWTH
         tail = bytes(view[max(begin, cut - TAIL) : cut])
-        before = self._tail or self._start
         self._tail = (before + tail)[-TAIL:] if offset == self._end else tail
         self._end = end
         if end == len(self._start):

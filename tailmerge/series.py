@@ -152,7 +152,6 @@ class Series:
                 break
             # What it holds now may be newer than the listing: another copy may stand there.
             found.begun = found.vanished = False
-            self._glance()
             self._folders.forget(self.path)
             self._settle(found, now)
         for generation in [] if hold else list(self.keeping.rotated):
@@ -166,6 +165,7 @@ class Series:
     def _settle(self, found: Findings, now: float) -> None:
         live = self._find_live(found, now)
         self.keeping.take_up()
+        self._glance(found)
         try:
             rotated = self._beside.find_rotated(now)
         except OSError as error:  # nothing is decided by a look that sees half
@@ -178,15 +178,20 @@ class Series:
         if found.missing and not any(self.keeping):
             self._registry.tell_missing(self.keeping.name)
 
-    def _glance(self) -> None:
-        """See the beginning of what was empty: a cut before the first read is noticed."""
+    def _glance(self, found: Findings) -> None:
+        """See the beginning of what was empty: a cut before the first read is noticed.
+
+        Before the folder is listed: what was copied and cut since is seen by its beginning, and
+        of what was before that the copies are in the list. So a live file that is empty now is
+        not read by this look, whatever it holds a moment later.
+        """
         for generation in self.keeping:
             source = generation.source
             if source and source.offset == 0 and not source.head:
                 try:
                     source.head = source.read_at(HEAD, 0)
                 except OSError:
-                    continue  # the read that follows meets the same error
+                    found.blind = True  # the read that follows meets the same error
 
     def _find_live(self, found: Findings, now: float) -> Seen | None:
         """The file of this name, where it is not the one we hold already."""
@@ -284,12 +289,16 @@ class Series:
             waits.append(GONE_SECONDS / 4)
         if any(g.source and g.source.is_ahead for g in self.keeping.rotated):
             waits.append(AHEAD_SECONDS)
-        self._glance()
         reads = []
         for generation in held:
             assert generation.source
+            source = generation.source
+            known = source.offset or source.head or found.blind
+            if generation is self.keeping.live and not known:
+                generation.size = 0  # its first lines are a change: they are the next look's
+                continue
             generation.has_grown(now)
-            reads.append((generation.source, generation.size))
+            reads.append((source, generation.size))
         return Look(
             reads=tuple(reads),
             finish=tuple(found.finish),

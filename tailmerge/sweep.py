@@ -168,7 +168,7 @@ class Sweep:
             asked |= dict.fromkeys(self._system.find_changed(self._polled))
             names = self._names_a_sweep()
             turn = self._take_turn(self._polled, "polled", names)
-            asked |= dict.fromkeys(probed for probed in turn if not probed.stands())
+            asked |= dict.fromkeys(p for p in turn if p not in asked and not p.stands())
             if now - self._safe >= SAFETY_SECONDS:
                 self._safe = now
                 ends = self._take_turn(self._told, "told ends", SAFETY_ENDS)

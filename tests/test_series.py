@@ -673,6 +673,36 @@ def test_bytes_that_were_seen_and_cut_before_they_were_read_are_said() -> None:
     assert "a.log: lines may be missing, 5 bytes were gone" in "".join(run.words)
 
 
+def test_what_came_into_an_empty_file_after_the_look_is_read_by_the_next_one() -> None:
+    """Between the look and the read it was filled, copied, cut and filled again."""
+
+    class Busy(System):
+        armed = False
+
+        def read_into(self, fd: int, view: memoryview, offset: int) -> int:
+            if self.armed:
+                self.armed = False
+                append("a.log", b"3\n")
+                rotate("a.log.1", "a.log.2")
+                copytruncate()
+                append("a.log", b"4\n")
+            return super().read_into(fd, view, offset)
+
+    append("a.log", b"1\n")
+    system = Busy()
+
+    async def story(run: Run) -> None:
+        append("a.log", b"2\n")
+        copytruncate()
+        system.armed = True
+        await run.seconds(5)
+        assert not system.armed
+        assert run.merged == b"1\n2\n3\n4\n"
+
+    run = follow(story, system=system)
+    assert not any("missing" in words for words in run.words)
+
+
 # deleted
 
 
