@@ -32,8 +32,8 @@ from tailmerge.system import System
 REFRESH_SECONDS = 24 * 3600.0
 """How old the state's word on when a file was seen may become, seconds."""
 
-ENTRY_BYTES = 1024
-"""A checkpoint has about a third of this for each file."""
+ENTRY_BYTES = 384
+"""A checkpoint has about so many bytes for each file."""
 
 PAST_OUTPUTS = 20
 """Former outputs that are remembered, so that none of them is taken for an input."""
@@ -166,7 +166,7 @@ class Ledger:
     def announce(self, batch: Batch, at: int) -> None:
         for span in batch.spans:
             if growing := self._growing.get(span.source):
-                source, (_, length) = growing[1].source, self._met[span.source]
+                source, (_, length) = growing[1].source, self._met.get(span.source, ("", 0))
                 # What a file begins with tells it from all others: its last lines may be alike.
                 if source and source.number == span.source and _has_grown(source, length):
                     self._note(*growing)
@@ -269,6 +269,7 @@ class Ledger:
         if self._output:
             state.mark = Mark(self._path, self._output.position())
         self._journal.checkpoint(state, lines.values())
+        self._met = {number: self._met[number] for number in lines if number in self._met}
         self._oldest = oldest
         self.leave_to_series()
 
