@@ -293,7 +293,7 @@ class Series:
         for generation in held:
             assert generation.source
             source = generation.source
-            known = source.offset or source.head or found.blind
+            known = source.offset or source.head or source.orphan or found.blind
             if generation is self.keeping.live and not known:
                 generation.size = 0  # its first lines are a change: they are the next look's
                 continue

@@ -703,6 +703,17 @@ def test_what_came_into_an_empty_file_after_the_look_is_read_by_the_next_one() -
     assert not any("missing" in words for words in run.words)
 
 
+def test_the_unfinished_line_of_what_was_cut_comes_out_though_nothing_follows() -> None:
+    append("a.log", b"1\nhalf")
+
+    async def story(run: Run) -> None:
+        os.truncate("a.log", 0)
+        await run.seconds(5)
+        assert run.merged == b"1\nhalf\n"
+
+    follow(story)
+
+
 # deleted
 
 
