@@ -37,6 +37,8 @@ class Crew:
         self._left = 0
         """Tails that are not over, most of them asleep."""
         self._all_over = asyncio.Event()
+        self._at_once = not around.sorted and around.window is None
+        """What is read is written at once: no line waits for its place or its record."""
 
     def begin(self, tails: Sequence[Tail]) -> None:
         """Follow these, too."""
@@ -71,7 +73,7 @@ class Crew:
         try:
             await tail_async(tail, self._interval, around.output.write)
         finally:
-            if (around.sorted or around.window is not None) and not tail.asleep:
+            if not (self._at_once or tail.asleep):
                 await around.output.finish(tail.feed)
 
     def _note_over(self, count: int) -> None:
@@ -95,10 +97,9 @@ class Crew:
         around = self._around
         looks = await self.look_at(tails)
         plain: list[SeriesTail] = []
-        at_once = not around.sorted and around.window is None
         for number, (tail, look) in enumerate(zip(tails, looks, strict=False), 1):
             around.watch.add(tail.series)
-            if at_once and look.is_plain and tail.rest(look):
+            if self._at_once and look.is_plain and tail.rest(look):
                 plain.append(tail)
             else:
                 self.start(tail, look)
@@ -118,7 +119,7 @@ class Crew:
         around.watch.end()
         if around.ending.stopped:
             await around.output.hurry()
-            if around.resumable and not (around.sorted or around.window):
+            if around.resumable and self._at_once:
                 self._note_over(len(sleepers))  # what they have not read the next run reads
                 return
         tails = (tail for tail in sleepers if isinstance(tail, SeriesTail))
