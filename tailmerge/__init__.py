@@ -49,6 +49,7 @@ Where things are, from the top; each module imports only from below its own line
     journal    the state file: locked, read, written ahead
     leftovers  what killed runs left beside their state
     series     the files of one input: where rotation is decided
+    meeting    the first look at an input, where there is nothing to decide
     probe      whether anything happened to an input
     settling   what a look found, matched with what is known
     inheritance files that another input knows

@@ -100,7 +100,8 @@ class Crew:
         for number, (tail, look) in enumerate(zip(tails, looks, strict=False), 1):
             around.watch.add(tail.series)
             if self._at_once and look.is_plain and tail.rest(look):
-                plain.append(tail)
+                if not look.is_read:
+                    plain.append(tail)
             else:
                 self.start(tail, look)
             if number % LOOKS == 0:

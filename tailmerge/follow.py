@@ -16,7 +16,7 @@ from typing import Any
 from tailmerge.closing import LINES, OpenRecords
 from tailmerge.errand import Errand
 from tailmerge.feed import Feed, Progress
-from tailmerge.generation import Look, News, plain_look
+from tailmerge.generation import Look, News, is_read, plain_look
 from tailmerge.lane import look_at
 from tailmerge.packed import PackedSource
 from tailmerge.probe import RECHECK_SECONDS
@@ -252,7 +252,7 @@ class SeriesTail:
             look = self._look
             for source, size in look.reads:
                 until = size if self._around.once else None
-                if until is not None and self._around.window is None and _is_read(source, until):
+                if until is not None and self._around.window is None and is_read(source, until):
                     continue
                 last = isinstance(source, PackedSource)  # it will not grow
                 done = await self._forward(source, until, last=last)
@@ -387,10 +387,3 @@ class SeriesTail:
                     continue  # cut or gone at this moment: said as left out
         if await self._around.output.call(self.series.keeping.has_unfinished):
             self._around.report.line_left_out(self.series.path)
-
-
-def _is_read(source: Source, until: int) -> bool:
-    """Whether a one-shot run, whose look compared it, need not read this file any more."""
-    if isinstance(source, PackedSource) or source.cut or source.encoding or source.orphan:
-        return False
-    return source.offset == until > 0 and not source.is_ahead

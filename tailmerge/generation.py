@@ -12,6 +12,7 @@ import time
 from typing import NamedTuple
 
 from tailmerge.match import Seen
+from tailmerge.packed import PackedSource
 from tailmerge.position import Position
 from tailmerge.source import Source
 
@@ -138,13 +139,25 @@ class Look(NamedTuple):
         """Whether there is one file, to be read, and nothing else to be done or said."""
         return len(self.reads) == 1 and self[1:] == _PLAIN
 
+    @property
+    def is_read(self) -> bool:
+        """Whether all that is there was forwarded by an earlier run."""
+        return all(is_read(source, size) for source, size in self.reads)
+
 
 _PLAIN = Look(held=1)[1:]
 
 
-def plain_look(source: Source) -> Look:
-    """What a look finds that finds this file and nothing else."""
-    return Look(reads=((source, 0),), held=1)
+def is_read(source: Source, until: int) -> bool:
+    """Whether a file that a look compared need not be read up to there any more."""
+    if isinstance(source, PackedSource) or source.cut or source.encoding or source.orphan:
+        return False
+    return source.offset == until > 0 and not source.is_ahead
+
+
+def plain_look(source: Source, size: int = 0) -> Look:
+    """What a look finds that finds this file, of this size, and nothing else."""
+    return Look(reads=((source, size),), held=1)
 
 
 class Findings:

@@ -131,6 +131,17 @@ class Keeping:
         self._registry.claim(source.identity, self, generation)
         return generation
 
+    def meet(self, source: Source, known: Generation | None, size: int, now: float) -> Generation:
+        """The live file, as a first look found it, and what was known of it."""
+        generation = known or Generation()
+        generation.source, generation.position = source, None
+        generation.path, generation.size, generation.changed = source.path, size, now
+        if known:
+            self.rotated.remove(known)
+        self.live = generation
+        self._registry.claim(source.identity, self, generation)
+        return generation
+
     def pass_over(self, file: Seen) -> None:
         """A rotated file from before the first look: known, and not read.
 

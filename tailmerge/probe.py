@@ -83,9 +83,25 @@ class Probe:
                 return  # no link
 
     def begin(self, status: os.stat_result | None) -> None:
-        """What the first look found under the name: what is as it was then is no news."""
-        if self._signature == b"":
+        """What was found under the name at first: what is as it was then is no news."""
+        if not self.has_begun:
             self._signature = _sign(status) if status else None
+
+    @property
+    def has_begun(self) -> bool:
+        return self._signature != b""
+
+    def saw(self, status: os.stat_result) -> bool:
+        """Whether the name led to this file when it was asked for last."""
+        return self._signature is not None and self._signature[:16] == _sign(status)[:16]
+
+    def meet(self, source: Source, status: os.stat_result) -> None:
+        """The first look holds this file open: that it has grown since `begin` is no news."""
+        signature = _sign(status)
+        before = self._signature
+        if signature == before or (before and status.st_size > _PACKED.unpack(before)[2]):
+            self._signature = signature
+            self.hand, self.seen = source, status.st_size
 
     def stands(self) -> bool:
         """Whether the name leads where the last probe saw it, and nothing else is to be asked.

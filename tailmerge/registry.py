@@ -60,8 +60,10 @@ class Registry:
         """
         self._index()
         base, logs = _logs(name)
+        if not apart and not logs and base not in self._forms:
+            return []  # most of ten thousand
         found: dict[tuple[int, int], Keeping] = {}
-        for log in logs:
+        for log in (base, *logs):
             members = self._forms.get(log, [])
             if apart or log != base:
                 members = members + self._find_bases().get(log, [])
@@ -78,8 +80,7 @@ class Registry:
         if absent != len(self.absent):
             self._forms, absent, present = {}, len(self.absent), 0
         for place, keeping in self._members(present):
-            base, logs = _logs(keeping.name)
-            for log in logs - {base}:
+            for log in _logs(keeping.name)[1]:
                 self._forms.setdefault(log, []).append((place, keeping))
             if place[0]:
                 present = place[1] + 1
@@ -130,6 +131,6 @@ class Registry:
 
 
 def _logs(name: str) -> tuple[str, set[str]]:
-    """The last part of a name, and that with all that it could have rotated from."""
+    """The last part of a name, and all that it could have rotated from."""
     base = os.path.basename(name)
-    return base, {base, *(form.base for form in rotated_forms(base))}
+    return base, {form.base for form in rotated_forms(base)} - {base}

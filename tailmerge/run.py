@@ -273,6 +273,7 @@ class Run:
                     passed_before=float("inf") if start and f.status else self.began,
                     entries=absent.entries() if absent else (),
                     name=f.absolute,
+                    status=f.status,
                 )
                 self.series[f.name] = series
                 self.report.given.setdefault(f.absolute, f.name)

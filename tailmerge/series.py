@@ -22,13 +22,15 @@ state tells of a parked file what it tells of an open one.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 
 from tailmerge.beside import Beside
 from tailmerge.folders import Folders
-from tailmerge.generation import Findings, Generation, Look, News
+from tailmerge.generation import Findings, Generation, Look, News, plain_look
 from tailmerge.keeping import GONE_SECONDS, Keeping
 from tailmerge.match import Seen
+from tailmerge.meeting import Moved, meet
 from tailmerge.packed import PackedSource
 from tailmerge.position import HEAD
 from tailmerge.probe import Probe
@@ -84,6 +86,7 @@ class Series:
         passed_before: float = float("inf"),
         entries: Iterable[Entry] = (),
         name: str = "",
+        status: os.stat_result | None = None,
     ) -> None:
         """Nothing is opened yet.
 
@@ -91,7 +94,8 @@ class Series:
         forms that are inputs themselves, read in full. `passed_before`: other rotated forms
         that were last written before this time (seconds since the epoch) are passed over.
         `entries`: what an earlier run left; then nothing is passed over, and what matches
-        none of them is new. `name`: the path made absolute, as the state has it.
+        none of them is new. `name`: the path made absolute, as the state has it. `status`:
+        what its name was found to lead to.
         """
         self.path = path
         self.keeping = Keeping(path, name or path, system, registry, folders)
@@ -119,6 +123,8 @@ class Series:
             rotate_wait=rotate_wait,
         )
         self._probe = Probe(self.keeping, self._beside, self._settling, system, named)
+        if status:
+            self._probe.begin(status)
 
     @property
     def is_known(self) -> bool:
@@ -145,6 +151,8 @@ class Series:
 
     def look(self, now: float, *, hold: bool = False) -> Look:
         """Decide what is read from where; with `hold` nothing is let go of: it may be in use."""
+        if not self._looked and (look := self._meet(now)):
+            return look
         found = Findings()
         self._settle(found, now)
         for _ in range(MOST_CUTS):
@@ -161,6 +169,23 @@ class Series:
         self._unreadable = unreadable
         self._probe.trouble = found.error is not None or bool(unreadable)
         return self._answer(found, now)
+
+    def _meet(self, now: float) -> Look | None:
+        """The first look where there is nothing to decide, as for most of many inputs."""
+        if not self._settling.begins_at_start:
+            return None
+        try:
+            met = meet(self.keeping, self._probe, self._system, self._registry, self._folders, now)
+        except Moved:
+            self._folders.forget(self.path)
+            self._looked = not self.keeping.rotated  # nothing is from before the first look
+            return None
+        if met is None:
+            return None
+        assert met.source
+        self._looked = True
+        self.hand, self.seen = self._probe.hand, self._probe.seen
+        return plain_look(met.source, met.size)
 
     def _settle(self, found: Findings, now: float) -> None:
         live = self._find_live(found, now)

@@ -84,6 +84,11 @@ class Settling:
         """Made when it is asked for: most files are met once."""
         return Inheritance(self.keeping, self._system, self._registry)
 
+    @property
+    def begins_at_start(self) -> bool:
+        """Whether a file of which nothing is known is read from its first byte."""
+        return self.resumes or self._lines is None
+
     def is_passed_over(self, file: Seen, first: bool) -> bool:
         """Whether it is from before the first look, and not to be read."""
         if not first and file.identity not in self._unpassed:

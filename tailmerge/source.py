@@ -87,9 +87,19 @@ class Source(OpenFile):
         "written",
     )
 
-    def __init__(self, system: System, fd: int, path: str, file: Identity, offset: int = 0) -> None:
+    def __init__(
+        self,
+        system: System,
+        fd: int,
+        path: str,
+        file: Identity,
+        offset: int = 0,
+        *,
+        number: int = 0,
+    ) -> None:
+        """`number` is what the journal calls its content; 0: it is new."""
         super().__init__(system, fd, path, file)
-        self.number = new_number()
+        self.number = number or new_number()
         self.head = b""
         """The file's first bytes as they were read, at most `HEAD` of them."""
         self.encoding: str | None = None
@@ -102,7 +112,9 @@ class Source(OpenFile):
         """Where it is read ahead of the output; None: what is read is written at once."""
         self.lines: int | None = None
         """How many lines were forwarded of it; None: nobody asks, so they are not counted."""
-        self._begin(offset, 0)
+        self._begin(offset, 0, b"", b"")
+        if offset:
+            self.start_at(offset)
 
     def start_at(self, offset: int, cut_from: int = 0) -> None:
         """Go on from `offset` of what the file holds now.
@@ -110,24 +122,28 @@ class Source(OpenFile):
         `cut_from` is the offset before a truncation: a writer that does not append leaves
         at least so many NULs behind.
         """
-        self._begin(offset, cut_from)
-        if not offset:
-            # Before it is read: a kill may come first, its inode be given to another file.
-            self.head = self.read_at(HEAD, 0)
+        if offset:
+            length = min(MARKER, offset)
+            marker = self.read_at(length, offset - length)
+            self._begin(offset, cut_from, self.read_at(START, 0), marker)
+            self.encoding = find_encoding(self.head)
+        else:
+            self._begin(0, cut_from, self.read_at(HEAD, 0), b"")
 
-    def _begin(self, offset: int, cut_from: int) -> None:
+    def begin_at(self, offset: int, start: bytes, marker: bytes = b"") -> None:
+        """The same for a file of lines that was read already: what it begins with, and
+        the bytes before the offset."""
+        self._begin(offset, 0, start, marker)
+
+    def _begin(self, offset: int, cut_from: int, start: bytes, marker: bytes) -> None:
         self.offset = offset
         self.cut = False
         """A read found it rewritten; whoever looks next decides where to go on."""
         self.cut_from = cut_from
-        self.marker = self.head = start = b""
-        if offset:
-            length = min(MARKER, offset)
-            self.marker = self.read_at(length, offset - length)
-            start = self.read_at(START, 0)
-            self.head = start[:HEAD]
-            self.encoding = find_encoding(self.head)
-        self.history = History(start[:offset], self.marker, offset)
+        self.marker = marker
+        # Before it is read: a kill may come first, its inode be given to another file.
+        self.head = start[:HEAD]
+        self.history = History(start[:offset], marker, offset)
         self.fragment = b""
         """The bytes behind `offset` when the end was last reached, up to a block of them."""
         self.scanned = offset

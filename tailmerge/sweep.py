@@ -159,7 +159,7 @@ class Sweep:
         self._take(fresh, gone)
         found: Found = []
         due = now - self._swept >= self._interval
-        asked = dict.fromkeys(fresh)
+        asked = dict.fromkeys(p for p in fresh if not p.stands())
         self.was_quick = self.is_busy and not due
         if not self.was_quick:
             self._swept = now
