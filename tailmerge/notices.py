@@ -111,7 +111,7 @@ class Notices:
         self._tell = tell
         self._mounts = self._system.mounts()
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._notifier.fd, self._read)
+        self._loop.add_reader(self._notifier.fd, self._wake)
 
     def close(self) -> None:
         if self._loop:
@@ -197,22 +197,22 @@ class Notices:
 
     # what is told
 
+    def _wake(self) -> None:
+        """There are events after a silence: from now on they are read at a pace."""
+        assert self._loop
+        self._loop.remove_reader(self._notifier.fd)
+        self._read()
+
     def _read(self) -> None:
-        loop = self._loop
-        assert loop
+        assert self._loop
         try:
             data = self._system.read(self._notifier.fd, EVENTS)
         except BlockingIOError:
+            self._pause = None
+            self._loop.add_reader(self._notifier.fd, self._wake)
             return
-        told = self._sort_out(data)
-        loop.remove_reader(self._notifier.fd)
-        self._pause = loop.call_later(PACE_SECONDS, self._resume)
-        self._tell(told)
-
-    def _resume(self) -> None:
-        self._pause = None
-        if self._loop:
-            self._loop.add_reader(self._notifier.fd, self._read)
+        self._pause = self._loop.call_later(PACE_SECONDS, self._read)
+        self._tell(self._sort_out(data))
 
     def _sort_out(self, data: bytes) -> dict[Probed, None]:
         """The inputs that these events are for."""
@@ -234,12 +234,23 @@ class Notices:
 
 def _split(data: bytes) -> set[bytes]:
     """The events that differ: a busy file tells the same a hundred times in one reading."""
+    if not data:
+        return set()
+    size = HEADER + _name_size(data, 0)
+    events = {data[at : at + size] for at in range(0, len(data), size)}
+    if all(len(event) == size == HEADER + _name_size(event, 0) for event in events):
+        return events  # as it mostly is: all names take the same room
     events = set()
     at = 0
     while at < len(data):
-        end = at + HEADER + data[at + 12] + 256 * data[at + 13]
+        end = at + HEADER + _name_size(data, at)
         if end > len(data):
             break
         events.add(data[at:end])
         at = end
     return events
+
+
+def _name_size(data: bytes, at: int) -> int:
+    """Bytes that an event's name takes, NULs behind it included."""
+    return data[at + 12] + 256 * data[at + 13]

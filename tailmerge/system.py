@@ -84,9 +84,11 @@ class System:
     def make_notifier(self) -> Any:
         """An `asyncinotify.Inotify`, open; None where the limit of them is reached."""
         try:
-            return importlib.import_module("asyncinotify").Inotify()
+            notifier = importlib.import_module("asyncinotify").Inotify()
         except OSError:
             return None
+        os.set_blocking(notifier.fd, False)  # not every version of the package does
+        return notifier
 
     def mounts(self) -> str:
         """What is mounted where, as /proc/self/mountinfo says; empty where there is none."""
@@ -388,10 +390,8 @@ class System:
     def _answers(pid: int) -> bool:
         try:
             os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
+        except OSError as error:
+            return error.errno != errno.ESRCH  # another user's is there
         return True
 
 
