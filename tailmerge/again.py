@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from tailmerge.batch import EDGE
 from tailmerge.folders import Folders
@@ -12,7 +12,7 @@ from tailmerge.journal import Journal
 from tailmerge.packed import open_any
 from tailmerge.position import MARKER, Position, ReadAt, digest
 from tailmerge.source import Source
-from tailmerge.state import Entry, Record, State
+from tailmerge.state import Entry, Reach, Record, State
 from tailmerge.system import System
 
 LISTINGS = 2
@@ -45,25 +45,32 @@ class Again:
 
     @contextmanager
     def _sent(self, state: State, record: Record) -> Iterator[ReadAt | None]:
-        """From the one input that a batch comes from which is not kept."""
-        reach = record.reaches[0] if len(record.reaches) == 1 else None
-        entry = reach and state.entries.get(reach.source)
-        source = reach and entry and self.find_source(state, entry, reach.end, reach.marker)
-        if not (reach and source):
-            yield None
-            return
-        start, size = reach.start, reach.end - reach.start
+        """From the inputs that a batch comes from which is not kept: one behind the other."""
+        with ExitStack() as stack:
+            parts: list[tuple[Source, Reach]] = []
+            for reach in record.reaches:
+                entry = state.entries.get(reach.source)
+                source = entry and self.find_source(state, entry, reach.end, reach.marker)
+                if not source:
+                    yield None
+                    return
+                stack.callback(source.close)
+                parts.append((source, reach))
 
-        def read(length: int, offset: int) -> bytes:
-            data = source.read_at(min(length, max(0, size - offset)), start + offset)
-            if offset + length > size and record.length > size:
-                data += b"\n"  # the newline that was added to an unfinished last line
-            return data
+            def read(length: int, offset: int) -> bytes:
+                data, at = b"", 0
+                for source, reach in parts:
+                    size = reach.end - reach.start
+                    skip = max(0, offset - at)
+                    want = min(size - skip, length - len(data))
+                    if want > 0:
+                        data += source.read_at(want, reach.start + skip)
+                    at += size
+                if offset + length > at and record.length > at:
+                    data += b"\n"  # the newline that was added to an unfinished last line
+                return data
 
-        try:
-            yield read
-        finally:
-            source.close()
+            yield read if parts else None
 
     def find_source(
         self, state: State, entry: Entry, end: int, marker: str | None = None

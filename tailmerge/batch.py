@@ -52,9 +52,7 @@ class Batch(NamedTuple):
     def rest(self, written: int) -> Batch:
         """The batch of the lines that are not whole when so many bytes are written."""
         skip = self.whole(written)
-        spans = self.spans
-        if self.again:
-            spans = tuple(span._replace(start=span.start + skip) for span in spans)
+        spans = tuple(_skip_spans(self.spans, skip)) if self.again else self.spans
         first = next(iter(self.pieces(skip)), b"")
         return self._replace(
             spans=spans,
@@ -64,6 +62,15 @@ class Batch(NamedTuple):
             whole=lambda n: max(0, self.whole(skip + n) - skip),
             kept_at=None if self.again else (self.kept_at or 0) + skip,
         )
+
+
+def _skip_spans(spans: Iterable[Span], count: int) -> Iterator[Span]:
+    """The spans without the first `count` bytes of all of them."""
+    for span in spans:
+        size = span.end - span.start
+        if count < size:
+            yield span._replace(start=span.start + count)
+        count = max(0, count - size)
 
 
 def lines_batch(data: Bytes, spans: tuple[Span, ...], *, again: bool = True) -> Batch:

@@ -6,13 +6,15 @@ somebody is to see them: each block is looked through once more for its newlines
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 
 from tailmerge.feed import Asked, Feed, Progress
-from tailmerge.route import Route
+from tailmerge.route import Growth, Route
 from tailmerge.source import Source
 from tailmerge.stream import Carry
+
+Stock = tuple[int, int, bool]
+"""Before a forward: the source's offset, its lines, and whether it has an orphan."""
 
 
 class Counting(Route):
@@ -26,21 +28,31 @@ class Counting(Route):
         """The inputs of this run, in their order, with what was read of each."""
 
     async def forward(self, feed: Feed, source: Source, asked: Asked) -> Progress:
-        with self._counted(feed, source):
+        before = self._take_stock(source)
+        try:
             return await self._route.forward(feed, source, asked)
+        finally:
+            self._count(feed, source, before)
 
-    @contextmanager
-    def _counted(self, feed: Feed, source: Source) -> Iterator[None]:
+    async def forward_all(self, grown: Sequence[Growth]) -> Sequence[Progress | Exception]:
+        before = [self._take_stock(source) for _, source in grown]
+        try:
+            return await self._route.forward_all(grown)
+        finally:
+            for (feed, source), stock in zip(grown, before, strict=True):
+                self._count(feed, source, stock)
+
+    def _take_stock(self, source: Source) -> Stock:
         if self._lines and source.lines is None:
             source.lines = 0
-        offset, lines, orphan = source.offset, source.lines or 0, bool(source.orphan)
-        try:
-            yield
-        finally:
-            feed.moved += max(0, source.offset - offset)
-            feed.lines += (source.lines or 0) - lines
-            if self._lines and orphan and not source.orphan:
-                feed.lines += 1
+        return source.offset, source.lines or 0, bool(source.orphan)
+
+    def _count(self, feed: Feed, source: Source, before: Stock) -> None:
+        offset, lines, orphan = before
+        feed.moved += max(0, source.offset - offset)
+        feed.lines += (source.lines or 0) - lines
+        if self._lines and orphan and not source.orphan:
+            feed.lines += 1
 
     async def append_stream(self, feed: Feed, carry: Carry, data: bytes) -> None:
         size = len(carry) + len(data)

@@ -1,7 +1,7 @@
 """What the thread that owns the files forwards by itself: what merely grew.
 
 A tail that waits for news leaves an errand: forward what its one file has grown by. Who sees
-the growth is on the thread that does it, and does it there, for many inputs in one turn;
+the growth is on the thread that does it, and does it there, for many inputs in one batch;
 nobody is woken. What is more than growth (there is much more to read, a hole, a file that
 was rewritten, an error) is kept for the tail, which is woken and meets it as if it had
 forwarded itself.
@@ -14,12 +14,14 @@ was taken back is either never begun or known to be under way.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from tailmerge.feed import Feed, Progress
+from tailmerge.route import Growth
 from tailmerge.source import Source
 
-Forward = Callable[[Feed, Source], Awaitable[Progress]]
+ForwardAll = Callable[[Sequence[Growth]], Awaitable[Sequence[Progress | Exception]]]
+"""Forwards what each has grown by; for each, in their order, what it did or raised."""
 
 
 class Errand:
@@ -51,27 +53,37 @@ class Errand:
     def is_left(self) -> bool:
         return self._left
 
-    async def run(self, forward: Forward) -> bool:
-        """Forward what is there; whether there is something that the tail is to meet."""
+    @property
+    def is_over(self) -> bool:
+        """Whether growth is the tail's again, with what came of it."""
+        return not (self._left or self._under_way)
+
+    def begin(self) -> bool:
+        """Whether it is under way from now on, for who asks; once more where it is already."""
         if self._under_way:
             self._again = True
             return False
         self._under_way = True
-        try:
-            self._again = self._left
-            while self._again and self._outcome is None:
-                self._again = False
-                progress = await forward(self.feed, self.source)
-                if progress.more or progress.hole or progress.torn:
-                    self._outcome = progress
-        except Exception as error:  # raised where the tail meets it
-            self._outcome = error
-        finally:
-            self._under_way = False
-            if self._done:
-                self._done.set()
+        if not self._left:
+            self.end()
+        return self._under_way
+
+    def go_on(self) -> bool:
+        """Whether there is more to forward: there was growth since this was asked last."""
+        again, self._again = self._again and self._outcome is None, False
+        return again
+
+    def keep(self, outcome: Progress | Exception) -> None:
+        """What a forward of it did or raised; more than growth is kept."""
+        if isinstance(outcome, Exception) or outcome.more or outcome.hole or outcome.torn:
+            self._outcome = outcome
+
+    def end(self) -> None:
+        """It is no longer under way."""
+        self._under_way = self._again = False
         self._left = self._left and self._outcome is None
-        return self._outcome is not None
+        if self._done:
+            self._done.set()
 
     async def settle(self) -> Progress:
         """Wait until it is not under way; what came of it that is the tail's to meet.
@@ -85,3 +97,21 @@ class Errand:
         if isinstance(self._outcome, Exception):
             raise self._outcome
         return self._outcome or Progress(0, False, 0)
+
+
+async def run_all(errands: Iterable[Errand], forward_all: ForwardAll) -> None:
+    """Forward what is there, of all of them together."""
+    begun = [errand for errand in errands if errand.begin()]
+    going = begun
+    try:
+        while going:
+            outcomes = await forward_all([(errand.feed, errand.source) for errand in going])
+            for errand, outcome in zip(going, outcomes, strict=True):
+                errand.keep(outcome)
+            going = [errand for errand in going if errand.go_on()]
+    except Exception as error:  # raised where the tails meet it
+        for errand in going:
+            errand.keep(error)
+    finally:
+        for errand in begun:
+            errand.end()

@@ -1,20 +1,28 @@
 """The plain way out: whole lines go from an input to the output as they are.
 
 One read, one cut at the last newline, one append for each block: no line is looked at by
-itself. A line that is longer than a block is copied from its file while it is written.
+itself. Of many sources that grew by a little there is one append for all. A line that is
+longer than a block is copied from its file while it is written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tailmerge.batch import EDGE, Batch, Bytes, Span, lines_batch
 from tailmerge.feed import HOP, Asked, Feed, Progress
+from tailmerge.lines import BLOCK
 from tailmerge.output import Output
 from tailmerge.position import MARKER
-from tailmerge.route import Route, Turn
+from tailmerge.route import OF_SOURCE, Growth, Route, Turn
 from tailmerge.source import BUFFER, Chunk, Rewritten, Source, Torn
 from tailmerge.stream import Carry
+
+LITTLE = 64 * 1024
+"""So many bytes of one source may wait for those of others; more go out at once."""
+
+MOST_SPANS = 50
+"""So many sources at most in one batch: after a kill all of them are opened at once."""
 
 
 class Plain(Route):
@@ -26,32 +34,58 @@ class Plain(Route):
 
     async def forward(self, feed: Feed, source: Source, asked: Asked) -> Progress:
         """Append the source's next whole lines; see `WriteThread.forward`."""
+        async with self._in_turn() as output:
+            return await self._forward(output, source, asked)
+
+    async def _forward(self, output: Output, source: Source, asked: Asked) -> Progress:
         until, last, again = asked.until, asked.last, asked.again
         begin = source.offset
         torn = at_end = False
-        async with self._in_turn() as output:
-            if source.orphan:
-                orphan, source.orphan = source.orphan + b"\n", b""
-                await output.append(lines_batch(orphan, (), again=False))
-            while source.offset - begin < HOP and not at_end:
-                chunk = source.read(self._buffer, until)
-                at_end = chunk.at_end
-                if chunk.cut > chunk.begin:
-                    await output.append(self._take_lines(source, chunk, again))
-                elif not at_end:
-                    end, at_end = source.find_long_end(self._buffer, until)
-                    if end is None:
-                        break
-                    torn = not await self._append_line(output, source, end, b"", again)
-                    if torn:
-                        break  # said first; the next read finds the file rewritten
-            if last and at_end and source.rest > source.offset:
-                torn = not await self._append_line(output, source, source.rest, b"\n", again)
-        hole, source.hole = source.hole, 0
-        moved = source.offset - begin
-        return Progress(moved, not at_end, source.rest - source.offset, hole, torn)
+        if source.orphan:
+            orphan, source.orphan = source.orphan + b"\n", b""
+            await output.append(lines_batch(orphan, (), again=False))
+        while source.offset - begin < HOP and not at_end:
+            chunk = source.read(self._buffer, until)
+            at_end = chunk.at_end
+            if chunk.cut > chunk.begin:
+                span, lines = self._take_lines(source, chunk)
+                await output.append(lines_batch(lines, (span,) if again else (), again=again))
+            elif not at_end:
+                end, at_end = source.find_long_end(self._buffer, until)
+                if end is None:
+                    break
+                torn = not await self._append_line(output, source, end, b"", again)
+                if torn:
+                    break  # said first; the next read finds the file rewritten
+        if last and at_end and source.rest > source.offset:
+            torn = not await self._append_line(output, source, source.rest, b"\n", again)
+        return _progress(source, begin, more=not at_end, torn=torn)
 
-    def _take_lines(self, source: Source, chunk: Chunk, again: bool) -> Batch:
+    async def forward_all(self, grown: Sequence[Growth]) -> Sequence[Progress | Exception]:
+        """Append what these have grown by: little of many in one batch."""
+        outcomes: list[Progress | Exception] = []
+        async with self._in_turn() as output:
+            pending = _Pending(output)
+            for _, source in grown:
+                try:
+                    outcomes.append(await self._forward_growth(pending, source))
+                except OF_SOURCE as error:
+                    outcomes.append(error)
+            await pending.append()
+        return outcomes
+
+    async def _forward_growth(self, pending: _Pending, source: Source) -> Progress:
+        begin = source.offset
+        if not source.orphan:
+            chunk = source.read(self._buffer)
+            if chunk.at_end and chunk.cut - chunk.begin <= LITTLE:
+                if chunk.cut > chunk.begin:
+                    await pending.add(*self._take_lines(source, chunk))
+                return _progress(source, begin)
+        await pending.append()
+        return await self._forward(pending.output, source, Asked())
+
+    def _take_lines(self, source: Source, chunk: Chunk) -> tuple[Span, memoryview]:
         """The chunk's lines; the source is behind them from now on.
 
         Whatever the append waits for, nobody else reads these lines again: a copy that is
@@ -60,8 +94,7 @@ class Plain(Route):
         start = source.offset
         source.advance(self._buffer, chunk)
         span = Span(source.number, start, source.offset, source.marker)
-        lines = memoryview(self._buffer)[chunk.begin : chunk.cut]
-        return lines_batch(lines, (span,) if again else (), again=again)
+        return span, memoryview(self._buffer)[chunk.begin : chunk.cut]
 
     async def _append_line(
         self, output: Output, source: Source, end: int, added: bytes, again: bool
@@ -115,3 +148,33 @@ class Plain(Route):
         batch = carry.batch(data)
         async with self._in_turn() as output:
             await output.append(batch)
+
+
+class _Pending:
+    """Lines of several sources that go out together."""
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+        self._spans: list[Span] = []
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    async def add(self, span: Span, lines: memoryview) -> None:
+        """Add lines that are not there for long."""
+        if self._size + len(lines) > BLOCK or len(self._spans) == MOST_SPANS:
+            await self.append()
+        self._spans.append(span)
+        self._parts.append(bytes(lines))
+        self._size += len(lines)
+
+    async def append(self) -> None:
+        """Append what was added."""
+        if self._spans:
+            batch = lines_batch(b"".join(self._parts), tuple(self._spans))
+            self._spans, self._parts, self._size = [], [], 0
+            await self.output.append(batch)
+
+
+def _progress(source: Source, begin: int, *, more: bool = False, torn: bool = False) -> Progress:
+    hole, source.hole = source.hole, 0
+    return Progress(source.offset - begin, more, source.rest - source.offset, hole, torn)

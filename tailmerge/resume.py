@@ -321,13 +321,16 @@ class Resume:
         )
 
     def _advance_to(self, state: State, record: Record, whole: int, read_batch: ReadAt) -> None:
-        """The first bytes of the batch are in the output: its one source goes on behind them."""
-        if not whole:
-            return
-        (reach,) = record.reaches
-        length = min(MARKER, whole)
-        marker = digest(read_batch(length, whole - length))
-        self._set_offset(state, reach.source, reach.start + whole, length, marker)
+        """The first bytes of the batch are in the output: its sources go on behind them."""
+        at = 0
+        for reach in record.reaches:
+            size = min(reach.end - reach.start, whole - at)
+            if size <= 0:
+                return
+            at += size
+            length = min(MARKER, size)
+            marker = digest(read_batch(length, at - length))
+            self._set_offset(state, reach.source, reach.start + size, length, marker)
 
     @staticmethod
     def _set_offset(state: State, source: int, offset: int, length: int, marker: str) -> None:
@@ -345,6 +348,6 @@ class Resume:
         def read_there(length: int, offset: int) -> bytes:
             return read(min(length, there - offset), record.at + offset)
 
-        if begun and len(record.reaches) == 1:
+        if begun and not record.kept:
             self._advance_to(state, record, self._whole(there, read_there), read_there)
         self._report.batch_unproven(self._output.path)

@@ -7,16 +7,23 @@ owns the files.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from tailmerge.feed import Asked, Feed, Progress
 from tailmerge.output import Output
-from tailmerge.source import Source
+from tailmerge.source import Refused, Rewritten, Source
 from tailmerge.stream import Carry
 
 Turn = Callable[[], AbstractAsyncContextManager[Output]]
 """Entered for each append: one batch after the other."""
+
+
+Growth = tuple[Feed, Source]
+"""An input and the file of it that grew."""
+
+OF_SOURCE = (Rewritten, Refused, OSError)
+"""What a forward raises that is its own file's, and no other's."""
 
 
 class Route:
@@ -28,6 +35,20 @@ class Route:
     async def forward(self, feed: Feed, source: Source, asked: Asked) -> Progress:
         """Forward the source's next whole lines; see `WriteThread.forward`."""
         raise NotImplementedError
+
+    async def forward_all(self, grown: Sequence[Growth]) -> Sequence[Progress | Exception]:
+        """Forward what each of these has grown by; for each what it did, or raised.
+
+        Raises:
+            OutputError: the output cannot be written.
+        """
+        outcomes: list[Progress | Exception] = []
+        for feed, source in grown:
+            try:
+                outcomes.append(await self.forward(feed, source, Asked()))
+            except OF_SOURCE as error:
+                outcomes.append(error)
+        return outcomes
 
     async def append_stream(self, feed: Feed, carry: Carry, data: bytes) -> None:
         """Forward what was carried of a stream, and the lines that end it."""

@@ -8,7 +8,7 @@ since. Every line is a JSON object. Pure functions; journal.py writes and locks 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from json.encoder import encode_basestring_ascii
 from typing import Any, NamedTuple
 
@@ -70,6 +70,17 @@ class Record(NamedTuple):
     """Its bytes are in the file beside the state."""
     skip: int = 0
     """From which byte on; before it is what was written whole, of the same batch."""
+
+    def split(self) -> Iterator[Record]:
+        """The parts of its sources, where its bytes are theirs as they are."""
+        if self.kept or len(self.reaches) < 2:
+            yield self
+            return
+        at = self.at
+        for reach in self.reaches:
+            length = reach.end - reach.start
+            yield self._replace(reaches=(reach,), at=at, length=length)
+            at += length
 
 
 class State:

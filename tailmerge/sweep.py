@@ -8,18 +8,19 @@ little later. Where the kernel tells (notices.py) a slow sweep stays, for what i
 from __future__ import annotations
 
 import asyncio
+import itertools
 from asyncio import get_running_loop
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
-from tailmerge.errand import Errand, Forward
+from tailmerge.errand import Errand, ForwardAll, run_all
 from tailmerge.generation import News
 from tailmerge.notices import Notices
 from tailmerge.source import Source
 from tailmerge.system import System
 
-TURN_SECONDS = 0.002
-"""How long errands are run before others on the thread have their turn."""
+ERRANDS = 50
+"""So many errands are run together before others on the thread have their turn."""
 
 NAMES_A_SWEEP = 500
 """So many names are looked at in every sweep; of more, each at least once in NAME_SECONDS."""
@@ -79,14 +80,14 @@ class Sweep:
         self,
         system: System,
         interval: float,
-        forward: Forward,
+        forward_all: ForwardAll,
         deliver: Callable[[Found], None],
     ) -> None:
-        """`forward` is how errands are run; `deliver` is given, on this thread, what has
+        """`forward_all` is how errands are run; `deliver` is given, on this thread, what has
         news that no sweep returns."""
         self._system = system
         self._interval = interval
-        self._forward = forward
+        self._forward_all = forward_all
         self._deliver = deliver
         self.errands: dict[Probed, Errand] = {}
         """What is done about growth without waking anybody; left by the main loop."""
@@ -229,16 +230,13 @@ class Sweep:
         return task
 
     async def _run_errands(self, errands: dict[Probed, Errand]) -> Found:
-        """Run them in turn; those of which something is left to be met."""
+        """Run them, many at a time; those of which something is left to be met."""
         left: Found = []
-        now = get_running_loop().time
-        until = now() + TURN_SECONDS
-        for probed, errand in errands.items():
-            if not errand.is_left or await errand.run(self._forward):
-                left.append((probed, News.GREW))
-            if now() >= until:
-                await asyncio.sleep(0)  # whoever else has something to do here is next
-                until = now() + TURN_SECONDS
+        those = iter(errands.items())
+        while some := dict(itertools.islice(those, ERRANDS)):
+            await run_all(some.values(), self._forward_all)
+            left += [(probed, News.GREW) for probed, errand in some.items() if errand.is_over]
+            await asyncio.sleep(0)  # whoever else has something to do here is next
         return left
 
     # what the kernel tells

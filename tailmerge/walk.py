@@ -67,7 +67,7 @@ class Walk:
         self._growths = {growth.number: growth for growth in growths}
         self._keys: dict[bytes, set[int]] = {}
         self._key_of: dict[int, bytes] = {}
-        self._records = {record.at: record for record in records}
+        self._records = {part.at: part for record in records for part in record.split()}
         self._holes = 0
         """Bytes of NULs that were met."""
         for growth in self._growths.values():

@@ -8,15 +8,15 @@ kept.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from tailmerge.errand import Errand
-from tailmerge.feed import Feed, Progress
+from tailmerge.feed import Progress
 from tailmerge.generation import News
 from tailmerge.notices import Notices
 from tailmerge.report import Report
-from tailmerge.source import Source
+from tailmerge.route import Growth
 from tailmerge.sweep import Probed, Sweep
 from tailmerge.writer import WriteThread
 
@@ -52,7 +52,7 @@ class Watch:
         self._report = report
         self._listens = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._sweep = Sweep(lane.system, self._interval, self._forward, self._deliver)
+        self._sweep = Sweep(lane.system, self._interval, self._forward_all, self._deliver)
         self._watched: dict[Probed, None] = {}
         self._fresh: list[Probed] = []
         self._gone: list[Probed] = []
@@ -151,11 +151,13 @@ class Watch:
         if progress.moved:
             self.last_news = asyncio.get_running_loop().time()
 
-    async def _forward(self, feed: Feed, source: Source) -> Progress:
-        """On the thread that owns the files: an errand."""
-        progress = await self._lane.forward_growth(feed, source)
-        self.note(progress)
-        return progress
+    async def _forward_all(self, grown: Sequence[Growth]) -> Sequence[Progress | Exception]:
+        """On the thread that owns the files: errands."""
+        outcomes = await self._lane.forward_all(grown)
+        for outcome in outcomes:
+            if isinstance(outcome, Progress):
+                self.note(outcome)
+        return outcomes
 
     def _deliver(self, found: list[tuple[Probed, News]]) -> None:
         """On the thread that owns the files: there is news between two sweeps."""

@@ -28,7 +28,7 @@ from tailmerge.piped import Stream
 from tailmerge.plain import Plain
 from tailmerge.registry import Registry
 from tailmerge.report import OutputError, Report, StateError, TailmergeError, cannot_open
-from tailmerge.route import MakeRoute, Route
+from tailmerge.route import Growth, MakeRoute, Route
 from tailmerge.series import Series
 from tailmerge.source import Source
 from tailmerge.state import Entry
@@ -139,9 +139,9 @@ class WriteThread(Lane):
         feed = feed or Feed(source.path)
         return await self.send(self._route.forward, feed, source, Asked(until, last, again, close))
 
-    async def forward_growth(self, feed: Feed, source: Source) -> Progress:
-        """`forward` to the file's end, for who is on this thread already."""
-        return await self._route.forward(feed, source, Asked())
+    async def forward_all(self, grown: Sequence[Growth]) -> Sequence[Progress | Exception]:
+        """`forward` each to its end, for who is on this thread already; see `Route`."""
+        return await self._route.forward_all(grown)
 
     async def pump(self, stream: InputStream, feed: Feed | None = None) -> Progress:
         """Wait for the stream's next bytes and append the lines that they end.

@@ -117,7 +117,9 @@ STREAM = False
 
 
 def run(system: System | None = None, inputs: tuple[str, ...] = ("a", "b"), **how: Any) -> None:
-    report = Report(lambda text: None, once=True)
+    """Once, or until nothing more comes."""
+    how["once"] = "until_idle" not in how
+    report = Report(lambda text: None, once=how["once"])
     if STREAM:
         shell = os.open("m", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         os.dup2(shell, 1)
@@ -127,7 +129,6 @@ def run(system: System | None = None, inputs: tuple[str, ...] = ("a", "b"), **ho
             inputs,
             0.01,
             "-" if STREAM else "m",
-            once=True,
             state_path="m.tailmerge",
             report=report,
             system=system,
@@ -149,6 +150,21 @@ def resumed(scene: Scene) -> dict[str, Any]:
     scene.append("a", 6000)
     scene.append("b", 20)
     return {}
+
+
+def together(scene: Scene) -> dict[str, Any]:
+    """Each of several inputs grew by a little: one batch for all of them."""
+    for name in "abc":
+        scene.append(name, 50)
+    run(inputs=("a", "b", "c"))
+    for name in "abc":
+        scene.append(name, 200)
+    return {"inputs": ("a", "b", "c"), "until_idle": 0.05}
+
+
+def full_together(scene: Scene) -> dict[str, Any]:
+    """No room in the middle of such a batch."""
+    return together(scene) | {"full": range(3)}
 
 
 def rotated(scene: Scene) -> dict[str, Any]:
@@ -291,7 +307,7 @@ def as_json(scene: Scene) -> dict[str, Any]:
     return how
 
 
-LASTING = ("sort", "record_start", "window", "exclude", "label", "format")
+LASTING = ("inputs", "sort", "record_start", "window", "exclude", "label", "format")
 """Options that the run after the kill has, too."""
 
 
@@ -324,6 +340,8 @@ def full_long(scene: Scene) -> dict[str, Any]:
 SCENARIOS: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "plain": plain,
     "resumed": resumed,
+    "together": together,
+    "full_together": full_together,
     "rotated": rotated,
     "moved": moved,
     "cut_and_packed": cut_and_packed,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ import pytest
 from helpers import append, said
 
 from tailmerge import run_fully_async
-from tailmerge.errand import Errand
+from tailmerge.errand import Errand, run_all
 from tailmerge.feed import HOP, Feed, Progress
 from tailmerge.generation import News
+from tailmerge.report import OutputError
 from tailmerge.source import Rewritten
 from tailmerge.watch import Watch
 
@@ -35,13 +36,15 @@ class Forwarding:
         self.gate = asyncio.Event()
         self.calls = 0
 
-    async def forward(self, feed: Feed, source: Any) -> Progress:
+    async def forward_all(self, grown: Sequence[Any]) -> Sequence[Progress | Exception]:
         self.calls += 1
         await self.gate.wait()
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        return [self.answers.pop(0) for _ in grown]
+
+    async def run(self, *errands: Errand) -> bool:
+        """Whether somebody is to meet the first of them."""
+        await run_all(errands, self.forward_all)
+        return errands[0].is_over
 
 
 def make_errand() -> Errand:
@@ -53,8 +56,8 @@ async def test_growth_needs_nobody() -> None:
     errand = make_errand()
     forwarding = Forwarding(MOVED, MOVED)
     forwarding.gate.set()
-    assert not await errand.run(forwarding.forward)
-    assert not await errand.run(forwarding.forward)
+    assert not await forwarding.run(errand)
+    assert not await forwarding.run(errand)
     assert forwarding.calls == 2
     assert errand.is_left
     assert not errand.take_back()
@@ -66,7 +69,7 @@ async def test_what_was_taken_back_is_not_begun() -> None:
     forwarding.gate.set()
     assert not errand.take_back()
     assert not errand.is_left
-    assert not await errand.run(forwarding.forward)
+    assert await forwarding.run(errand)
     assert forwarding.calls == 0
 
 
@@ -79,7 +82,7 @@ async def test_more_than_growth_is_left_to_be_met_and_nothing_is_begun_before(
     errand = make_errand()
     forwarding = Forwarding(answer)
     forwarding.gate.set()
-    assert await errand.run(forwarding.forward)
+    assert await forwarding.run(errand)
     assert not errand.is_left
     assert errand.take_back()
     assert await errand.settle() == answer
@@ -89,7 +92,7 @@ async def test_an_error_is_raised_where_it_is_met() -> None:
     errand = make_errand()
     forwarding = Forwarding(Rewritten("a.log"))
     forwarding.gate.set()
-    assert await errand.run(forwarding.forward)
+    assert await forwarding.run(errand)
     assert errand.take_back()
     with pytest.raises(Rewritten):
         await errand.settle()
@@ -98,9 +101,9 @@ async def test_an_error_is_raised_where_it_is_met() -> None:
 async def test_one_that_is_under_way_is_waited_for_and_goes_on_once_more_after_growth() -> None:
     errand = make_errand()
     forwarding = Forwarding(MOVED, MOVED)
-    running = asyncio.create_task(errand.run(forwarding.forward))
+    running = asyncio.create_task(forwarding.run(errand))
     await asyncio.sleep(0)
-    assert not await errand.run(forwarding.forward)  # it grew: told at once, done behind
+    assert not await forwarding.run(errand)  # it grew: told at once, done behind
     assert forwarding.calls == 1
     assert errand.take_back()
     settling = asyncio.create_task(errand.settle())
@@ -108,8 +111,46 @@ async def test_one_that_is_under_way_is_waited_for_and_goes_on_once_more_after_g
     assert not settling.done()
     forwarding.gate.set()
     assert await settling == Progress(0, False, 0)
-    assert not await running
+    await running
     assert forwarding.calls == 2
+
+
+async def test_many_go_out_together_and_each_keeps_its_own_outcome() -> None:
+    errands = [make_errand() for _ in range(3)]
+    forwarding = Forwarding(MOVED, Rewritten("a.log"), MORE)
+    forwarding.gate.set()
+    await forwarding.run(*errands)
+    assert forwarding.calls == 1
+    assert [errand.is_over for errand in errands] == [False, True, True]
+    assert not errands[0].take_back()
+    with pytest.raises(Rewritten):
+        await errands[1].settle()
+    assert await errands[2].settle() == MORE
+
+
+async def test_only_what_grew_meanwhile_goes_on() -> None:
+    errands = [make_errand(), make_errand()]
+    forwarding = Forwarding(MOVED, MOVED, MOVED)
+    running = asyncio.create_task(forwarding.run(*errands))
+    await asyncio.sleep(0)
+    await forwarding.run(errands[1])
+    forwarding.gate.set()
+    await running
+    assert forwarding.calls == 2
+    assert forwarding.answers == []
+
+
+async def test_an_output_that_fails_is_met_by_all_of_them() -> None:
+    errands = [make_errand(), make_errand()]
+
+    async def fail(grown: Sequence[Any]) -> Sequence[Progress | Exception]:
+        raise OutputError("it failed")
+
+    await run_all(errands, fail)
+    for errand in errands:
+        assert errand.take_back()
+        with pytest.raises(OutputError):
+            await errand.settle()
 
 
 # in a run

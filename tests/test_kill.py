@@ -57,6 +57,8 @@ def kill_everywhere(scenario: str, after: str) -> set[str]:
     [
         "plain",
         "resumed",
+        "together",
+        "full_together",
         "rotated",
         "moved",
         "cut_and_packed",
@@ -81,7 +83,9 @@ def test_a_kill_costs_nothing_on_its_way_to_standard_output() -> None:
 
 
 @pytest.mark.parametrize("foreign", ["foreign", "torn-foreign"])
-@pytest.mark.parametrize("scenario", ["resumed", "rotated", "long_line", "ordered", "shaped"])
+@pytest.mark.parametrize(
+    "scenario", ["resumed", "together", "rotated", "long_line", "ordered", "shaped"]
+)
 def test_what_others_append_after_a_kill_costs_nothing_and_stays(
     scenario: str, foreign: str
 ) -> None:
@@ -89,14 +93,15 @@ def test_what_others_append_after_a_kill_costs_nothing_and_stays(
     assert {"SETTLED", "AGAIN"} <= verdicts
 
 
-@pytest.mark.parametrize("scenario", ["resumed", "long_line"])
+@pytest.mark.parametrize("scenario", ["resumed", "together", "long_line"])
 def test_an_output_that_is_rotated_after_a_kill_is_settled_where_it_went(scenario: str) -> None:
     verdicts = kill_everywhere(scenario, "output-rotation")
     assert {"SETTLED", "FINISH"} <= verdicts
 
 
-def test_inputs_that_are_rotated_after_a_kill_go_on_where_they_were() -> None:
-    kill_everywhere("resumed", "input-rotation")
+@pytest.mark.parametrize("scenario", ["resumed", "together"])
+def test_inputs_that_are_rotated_after_a_kill_go_on_where_they_were(scenario: str) -> None:
+    kill_everywhere(scenario, "input-rotation")
 
 
 def test_one_shot_runs_in_a_row_cost_and_double_nothing() -> None:
@@ -104,7 +109,7 @@ def test_one_shot_runs_in_a_row_cost_and_double_nothing() -> None:
 
 
 @pytest.mark.parametrize("after", ["foreign", "output-rotation"])
-@pytest.mark.parametrize("scenario", ["full", "full_long"])
+@pytest.mark.parametrize("scenario", ["full", "full_long", "full_together"])
 def test_an_output_that_others_wrote_to_or_moved_while_the_disk_was_full(
     scenario: str, after: str
 ) -> None:
@@ -118,6 +123,9 @@ def test_an_output_that_was_copied_and_cut_after_a_kill_is_settled_in_its_copy()
     assert {"TRUNCATED SETTLED", "TRUNCATED FINISH"} <= verdicts
 
 
-def test_what_cannot_be_had_again_is_left_as_it_is_and_comes_no_second_time() -> None:
-    verdicts = kill_everywhere("resumed", "inputs-gone")
+@pytest.mark.parametrize("scenario", ["resumed", "together"])
+def test_what_cannot_be_had_again_is_left_as_it_is_and_comes_no_second_time(
+    scenario: str,
+) -> None:
+    verdicts = kill_everywhere(scenario, "inputs-gone")
     assert "UNKNOWN" in verdicts
