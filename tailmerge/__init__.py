@@ -36,6 +36,7 @@ Where things are, from the top; each module imports only from below its own line
     plain      the plain way out: lines as they are
     route      what a way out can be asked
     reading    the next whole lines, or records, of a file
+    weave      sorted parts become one list in order; pure
     order      which line goes next: by time, within a window
     timekeeper the keys by which lines are ordered
     syncing    groups of syncs: what was written survives a power cut

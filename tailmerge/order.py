@@ -33,8 +33,12 @@ from typing import Any
 MOST = 32 * 1024 * 1024
 """Bytes that wait for their place, at most; then they no longer wait for the whole window."""
 
-ROOM = 64 * 1024
-"""Bytes of one input that wait while there is a backlog."""
+ROOM = 64 * 1024, 128 * 1024
+"""Bytes of one input that are read at a time, and that wait while there is a backlog: for
+many inputs, and for few."""
+ROUND = 512 * 1024
+"""Bytes of all inputs that are sorted at a time, as far as `ROOM` allows: what is done for each
+round costs less the more is done in it, until it no longer fits the processor's own memory."""
 
 LONGEST = 1.5
 """Windows that a line waits behind what others hold, at most."""
@@ -79,7 +83,12 @@ class Block:
         elif self.ends is not None:
             self.offset = self.ends[count - 1] if count else self.offset
         else:
-            self.offset += sum(map(len, self.texts[start:count])) + count - start
+            left = len(self.texts) - count
+            if left < count - start:  # counted from behind, since each line costs something
+                rest = sum(map(len, self.texts[count:])) + left
+                self.offset = self.start + len(self.data) - rest
+            else:
+                self.offset += sum(map(len, self.texts[start:count])) + count - start
         self.at = count
         return Taken(self, start, count, begin, self.offset)
 
@@ -97,6 +106,13 @@ class Taken:
     """The offset of the first one's first byte."""
     offset: int
     """The offset behind the last one."""
+
+    def lines(self) -> tuple[list[Key], list[bytes]]:
+        """The lines' keys, and the lines."""
+        keys, texts = self.block.keys, self.block.texts
+        if self.end - self.start == len(texts):
+            return keys, texts
+        return keys[self.start : self.end], texts[self.start : self.end]
 
 
 @dataclass(slots=True, eq=False)
@@ -180,12 +196,18 @@ class Order:
         return sum(queue.size for queue in self.queues)
 
     @property
+    def room(self) -> int:
+        """Bytes of one input that are read at a time."""
+        least, most = ROOM
+        return min(most, max(least, ROUND // max(1, len(self.queues))))
+
+    @property
     def has_backlog(self) -> bool:
         return any(queue.backlog and not queue.over for queue in self.queues)
 
     def has_room(self, queue: Queue) -> bool:
         """Whether more is to be read of this input before something is written."""
-        if queue.size < ROOM or not (self.has_backlog or self.size >= MOST):
+        if queue.size < self.room or not (self.has_backlog or self.size >= MOST):
             return True
         held = self._find_held(queue, -LAST)  # one long record: it is read on until it ends
         return held is not None and held == (queue.blocks[0], queue.blocks[0].at)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from tailmerge.batch import Span, lines_batch
 from tailmerge.feed import HOP, Asked, Feed, Progress
 from tailmerge.lines import end_line
-from tailmerge.order import ROOM, Block, Key, Order, Queue, Taken, fill_keys, raise_keys
+from tailmerge.order import Block, Key, Order, Queue, Taken, fill_keys, raise_keys
 from tailmerge.position import MARKER, Written
 from tailmerge.reading import Reading
 from tailmerge.records import OpenEnd, Records
@@ -27,6 +27,7 @@ from tailmerge.source import Source
 from tailmerge.stream import Carry
 from tailmerge.timekeeper import Clocks, Timekeeper
 from tailmerge.timestamps import Clock
+from tailmerge.weave import weave
 
 SILENT_LINES = 100
 """So many lines without a time, and it is said that there is none."""
@@ -93,8 +94,8 @@ class Ordered(Route):
         self._keeper = keeper
         self._shape = shape
         self._records = records
-        self._reading = Reading(MARKER + ROOM, records)
         self._order = Order(window, holds_last=records is None)
+        self._reading = Reading(MARKER + self._order.room, records)
         self._report = report
         self._inputs: dict[Feed, _Input] = {}
         self._news = asyncio.Event()
@@ -108,11 +109,14 @@ class Ordered(Route):
 
     def enrol(self, feeds: Iterable[Feed], *, backlog: bool) -> None:
         """These inputs take part, in this order; `backlog`: what they hold now comes first."""
+        room = self._order.room
         for feed in feeds:
             queue = self._order.enrol(self._keeper.low, backlog=backlog)
             self._inputs[feed] = _Input(
                 feed, queue, Clocks(self._keeper.make_clock), OpenEnd(self._records)
             )
+        if self._order.room != room:
+            self._reading = Reading(MARKER + self._order.room, self._records)
         if self._writing is None:
             self._writing = asyncio.get_running_loop().create_task(self._write_on())
 
@@ -284,7 +288,8 @@ class Ordered(Route):
 
     async def _write(self, taken: Sequence[Taken]) -> None:
         texts = self._sort(taken)
-        data = b"\n".join(texts) + b"\n" if texts else b""
+        texts.append(b"")  # the last line ends, too
+        data = b"\n".join(texts)
         reached = {}
         spans = []
         for span, written in self._find_spans(taken):
@@ -300,12 +305,10 @@ class Ordered(Route):
         order, keeper = self._order, self._keeper
         for part in taken:
             order.pass_by(part, keeper.low)
-        texts = list(itertools.chain.from_iterable(t.block.texts[t.start : t.end] for t in taken))
-        keys = list(itertools.chain.from_iterable(t.block.keys[t.start : t.end] for t in taken))
-        indices = sorted(range(len(keys)), key=keys.__getitem__)
-        if keeper.is_raw and indices:
-            self._high = (taken[0].block.origin.clock, texts[indices[-1]])
-        return [texts[index] for index in indices]
+        texts = weave([part.lines() for part in taken])
+        if keeper.is_raw and texts:
+            self._high = (taken[0].block.origin.clock, texts[-1])
+        return texts
 
     @staticmethod
     def _find_spans(taken: Sequence[Taken]) -> Iterable[tuple[Span, Written]]:

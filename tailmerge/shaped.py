@@ -21,11 +21,6 @@ from tailmerge.source import Source
 from tailmerge.stream import Carry
 from tailmerge.timekeeper import Clocks, MakeClock
 
-AT_HAND = 24 * 1024 * 1024
-"""Bytes that are asked for once, never touched and given back: from then on glibc keeps blocks
-of up to this size at hand. New ones from the system for each block cost twice as much time."""
-
-
 JSON_BLOCK = BLOCK // 4
 """Bytes that become JSON at a time: one call for all of them keeps other threads waiting."""
 
@@ -67,7 +62,6 @@ class Shaped(Route):
         """`make_clock` where times are shown; `window` is how long a stream's open record
         waits for its next line, seconds."""
         self._in_turn = in_turn
-        bytes(AT_HAND)
         self._shape = shape
         self._make_clock = make_clock
         self._reading = Reading(MARKER + (JSON_BLOCK if shape.as_json else BLOCK), shape.records)

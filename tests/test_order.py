@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailmerge.order import MOST, ROOM, Block, Order, Queue, fill_keys, raise_keys
+from tailmerge.order import MOST, Block, Order, Queue, fill_keys, raise_keys
 
 LOW = -1
 
@@ -197,7 +197,7 @@ def test_what_is_behind_a_held_line_waits_with_it() -> None:
 
 def test_there_is_room_for_more_than_a_block_only_where_nothing_has_a_backlog() -> None:
     order, first, second = two(window=1)
-    add(first, [1, 2], size=ROOM)
+    add(first, [1, 2], size=order.room)
     assert not order.has_room(first)
     first.backlog = second.backlog = False
     assert order.has_room(first)
@@ -205,7 +205,7 @@ def test_there_is_room_for_more_than_a_block_only_where_nothing_has_a_backlog() 
 
 def test_a_record_longer_than_the_room_is_read_on() -> None:
     order, first, _ = two()
-    add(first, [1, None], size=ROOM)
+    add(first, [1, None], size=order.room)
     assert order.has_room(first)
 
 
@@ -284,3 +284,23 @@ def test_behind_the_backlogs_nothing_waits_for_longer_than_a_window_and_a_half(
             now = wake
         now = until
     assert not any(queue.blocks for queue in queues)
+
+
+def test_room_is_larger_for_few_inputs_than_for_many() -> None:
+    order = Order(1)
+    for _ in range(4):
+        order.enrol(0, backlog=True)
+    few = order.room
+    for _ in range(96):
+        order.enrol(0, backlog=True)
+    assert (few, order.room) == (128 * 1024, 64 * 1024)
+
+
+@pytest.mark.parametrize("taken", range(6))
+def test_the_offset_behind_taken_lines_is_that_of_the_next_one(taken: int) -> None:
+    texts = [b"one", b"", b"three", b"4", b"fifth"]
+    data = b"\n".join(texts) + b"\n"
+    block = Block(list(range(5)), texts, None, data, 10, 10 + len(data) - 1, offset=10)
+    whole = 10 + len(data) - 1  # the last newline was added
+    behind = 10 + len(b"".join(text + b"\n" for text in texts[:taken]))
+    assert block.take(taken).offset == min(behind, whole)
