@@ -48,6 +48,7 @@ Where things are, from the top; each module imports only from below its own line
     resend     what a run takes over for a pipe or a terminal
     recovery   what reached the output before a kill; pure
     journal    the state file: locked, read, written ahead
+    peek       the state as it stands, without a lock
     leftovers  what killed runs left beside their state
     series     the files of one input: where rotation is decided
     meeting    the first look at an input, where there is nothing to decide

@@ -16,8 +16,9 @@ from contextlib import contextmanager
 
 from tailmerge.batch import Batch
 from tailmerge.leftovers import remove_leftovers
+from tailmerge.peek import Peek
 from tailmerge.position import Position, ReadAt, digest
-from tailmerge.report import damaged_state, output_busy, unusable_state
+from tailmerge.report import output_busy, unusable_state
 from tailmerge.state import (
     PID_WIDTH,
     SETTLED,
@@ -33,7 +34,7 @@ from tailmerge.state import (
     format_synced,
     parse_state,
 )
-from tailmerge.system import System, identity, is_regular
+from tailmerge.system import System, identity
 
 JOURNAL_BYTES = 512 * 1024
 """A journal of this size is replaced by a checkpoint, unless that is longer itself."""
@@ -49,9 +50,10 @@ def default_state(output_path: str) -> str:
 class Journal:
     """One run's hold on its state. It belongs to the thread that owns the files."""
 
-    def __init__(self, path: str, system: System) -> None:
-        """Nothing is opened yet."""
+    def __init__(self, path: str, system: System, peek: Peek | None = None) -> None:
+        """Nothing is opened yet; `peek` is what the state said without a lock."""
         self.path = path
+        self._peek = peek
         self._system = system
         self._fd = -1
         self._kept_fd = -1
@@ -131,7 +133,11 @@ class Journal:
         self._size = self._checkpoint_size = text.rfind(b"\n") + 1
         self._most = max(JOURNAL_BYTES, self._checkpoint_size)
         if not overwrite:
-            self.state = parse_state(text, self.path, self._system.boot())
+            peek, self._peek = self._peek, None  # what is made of it is changed from now on
+            if peek and peek.text == text:
+                self.state = peek.state
+            else:
+                self.state = parse_state(text, self.path, self._system.boot())
             self._write_pid()
 
     def _write_pid(self) -> None:
@@ -371,24 +377,3 @@ def _pid(text: bytes) -> int | None:
     _, _, rest = text.partition(b'"pid": "')
     number = rest[:PID_WIDTH].strip()
     return int(number) if number.isdigit() else None
-
-
-def read_state(path: str, system: System) -> State:
-    """The state as it stands, without a lock, for who only wants to look.
-
-    Raises:
-        StateError: there is none, or it is damaged.
-    """
-    try:
-        fd = system.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        raise unusable_state(path, f"cannot be read: {error.strerror or error}".lower()) from error
-    try:
-        if not is_regular(system.fstat(fd)):
-            raise unusable_state(path, "is not a regular file")
-        text = system.read_all_at(fd, system.fstat(fd).st_size, 0)
-    finally:
-        system.close(fd)
-    if not text:
-        raise damaged_state(path, "is empty")
-    return parse_state(text, path, system.boot())

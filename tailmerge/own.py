@@ -13,9 +13,10 @@ from collections.abc import Iterable
 
 from tailmerge.batch import Batch
 from tailmerge.discover import STDIN, Discovery, Found, Kind, Unchanged, discover
-from tailmerge.journal import KEPT_SUFFIX, default_state, read_state
+from tailmerge.journal import KEPT_SUFFIX, default_state
 from tailmerge.named import Ahead, NamedFile
 from tailmerge.output import Output
+from tailmerge.peek import Peek, peek
 from tailmerge.position import Position, digest, fits, position_of
 from tailmerge.recovery import edges_fit
 from tailmerge.registry import Registry
@@ -57,6 +58,8 @@ class Own:
         self._ahead: Ahead | None = None
         self.resumes = False
         """There is a state."""
+        self.peek: Peek | None = None
+        """What it said; for who takes it over."""
 
     def look(self, *, overwrite: bool = False) -> None:
         """Look at the output and the state as they are before the run touches them.
@@ -75,7 +78,7 @@ class Own:
         self._look_at_output()
         if self._state_path:
             self._states.add(self._place(self._state_path))
-            if state := self._read_state(self._state_path):
+            if state := self._peek(self._state_path):
                 path = output_name(self._output_path, self._system)
                 if state.mark and state.mark.path != path and not overwrite:
                     raise others_state(self._state_path, state.mark.path)
@@ -106,11 +109,12 @@ class Own:
         if is_regular(status) or stat.S_ISFIFO(status.st_mode):
             self._files.add(identity(status))
 
-    def _read_state(self, path: str) -> State | None:
+    def _peek(self, path: str) -> State | None:
         try:
-            return read_state(path, self._system)
+            self.peek = peek(path, self._system)
         except StateError:
             return None  # there is none yet, or who takes it over says what is wrong with it
+        return self.peek.state
 
     def _remember_content(self) -> None:
         """What is in the output now: a copy that is made of it is known by that."""

@@ -112,6 +112,7 @@ class Run:
         if not (found or self.duplicates or discovery.unmatched):
             raise nothing_to_read()
         audience = find_audience(readable)
+        peek, self.own.peek = self.own.peek, None
         del discovery, own, readable  # of ten thousand inputs 10 MB, for as long as the run
         async with WriteThread(
             self.settings.output_path,
@@ -124,7 +125,9 @@ class Run:
             folders=self.folders,
             make_route=self.sight.counted(choose_route(self.settings, self.report, self.system)),
             fsync=self.settings.fsync,
+            peek=peek,
         ) as output:
+            del peek
             self.registry.outputs = await output.identities()
             await output.call(lambda: self.own.listen(output.output))
             known = await output.known(self.registry, self.series.values())

@@ -21,6 +21,9 @@ FORMAT = 1
 FORGET_SECONDS = 30 * 24 * 3600.0
 """How long a position is kept after its file was last seen, where its folder is there."""
 
+TOGETHER = 200
+"""So many lines are read in one go: one by one takes half as long again, all take memory."""
+
 PID_WIDTH = 10
 """The pid's field in the first line: as wide as any, so that it is written in place."""
 
@@ -192,16 +195,17 @@ def _position(data: dict[str, Any]) -> Position:
 
 
 def _unchecked_position(data: dict[str, Any]) -> Position:
+    head, marker = data["head"], data["marker"]
     return Position(
-        path=_name(data["path"]),
-        identity=(int(data["dev"]), int(data["ino"])),
-        offset=int(data["offset"]),
-        head_length=int(data["head"][0]),
-        head=str(data["head"][1]),
-        marker_length=int(data["marker"][0]),
-        marker=str(data["marker"][1]),
-        number=int(data.get("file", 0)),
-        packed=bool(data.get("packed")),
+        _name(data["path"]),
+        (int(data["dev"]), int(data["ino"])),
+        int(data["offset"]),
+        int(head[0]),
+        str(head[1]),
+        int(marker[0]),
+        str(marker[1]),
+        int(data.get("file", 0)),
+        "packed" in data and bool(data["packed"]),
     )
 
 
@@ -252,15 +256,7 @@ def format_record(
     return f'{{"from":[{spans}],"at":{at},"length":{length},"edges":["{first}","{last}"]{end}}}\n'
 
 
-DAMAGE = (
-    ValueError,
-    KeyError,
-    TypeError,
-    IndexError,
-    AttributeError,
-    OverflowError,
-    RecursionError,
-)
+DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 """What reading a line raises that no tailmerge wrote."""
 
 SETTLED = '{"settled":true}\n'
@@ -312,8 +308,10 @@ def parse_state(text: bytes, name: str, boot: str) -> State:
         raise damaged_state(name, "is empty" if not torn else "is cut off in its first line")
     try:
         state, count = _parse_head(json.loads(lines[0]), name)
-        for line in lines[1 : 1 + count]:
-            _apply(state, json.loads(line.decode(errors="surrogatepass")))
+        files = lines[1 : 1 + count]
+        for begin in range(0, len(files), TOGETHER):
+            for data in _load(files[begin : begin + TOGETHER]):
+                _apply(state, data)
     except StateError:
         raise
     except DAMAGE:
@@ -328,6 +326,14 @@ def parse_state(text: bytes, name: str, boot: str) -> State:
                 break
             raise damaged_state(name, f"is damaged in line {index}") from None
     return state
+
+
+def _load(lines: list[bytes]) -> list[dict[str, Any]]:
+    """What the lines say, each one a JSON object."""
+    loaded: list[dict[str, Any]] = json.loads(b"[" + b",".join(lines) + b"]")
+    if len(loaded) != len(lines):
+        raise ValueError("not one object a line")
+    return loaded
 
 
 def _parse_head(head: dict[str, Any], name: str) -> tuple[State, int]:

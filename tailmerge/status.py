@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from tailmerge.candidates import Candidates
 from tailmerge.folders import Folders
-from tailmerge.journal import read_state
 from tailmerge.match import Seen, match
+from tailmerge.peek import read_state
 from tailmerge.position import Position
 from tailmerge.recovery import edges_fit
 from tailmerge.report import others_state, show

@@ -24,6 +24,7 @@ from tailmerge.lane import Lane
 from tailmerge.ledger import Ledger
 from tailmerge.named import NamedFile
 from tailmerge.output import Audience, Output, Trouble
+from tailmerge.peek import Peek
 from tailmerge.piped import Stream
 from tailmerge.plain import Plain
 from tailmerge.registry import Registry
@@ -62,6 +63,7 @@ class WriteThread(Lane):
         folders: Folders | None = None,
         fsync: bool = False,
         make_route: MakeRoute = Plain,
+        peek: Peek | None = None,
     ) -> None:
         """Nothing is opened yet.
 
@@ -69,7 +71,7 @@ class WriteThread(Lane):
         the seconds that a write may fail for before the run gives up (None: for ever),
         `state_path` where positions are kept (None: nowhere), `folders` the ones that were
         named, `fsync` whether what is written is to survive a power cut, a second later at
-        most, and `make_route` how lines get to the output.
+        most, `make_route` how lines get to the output, and `peek` what the state said.
         """
         super().__init__("tailmerge-writer")
         self.output_path = os.fspath(output_path)
@@ -84,7 +86,7 @@ class WriteThread(Lane):
         self._turn: asyncio.Lock | None = None
         self._failed: TailmergeError | None = None
         self._ledger = (
-            Ledger(Journal(state_path, self.system), folders or Folders(self.system))
+            Ledger(Journal(state_path, self.system, peek), folders or Folders(self.system))
             if state_path
             else None
         )
