@@ -23,6 +23,7 @@ Where things are, from the top; each module imports only from below its own line
     surroundings what the tails of one run share
     watch      who has news
     sweep      one look at all inputs, cheap
+    stillness  whether the folders of the inputs are as they were
     notices    what the kernel tells
     mounts     which file systems tell; pure
     errand     what is forwarded without waking anybody: mere growth

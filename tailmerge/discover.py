@@ -26,6 +26,9 @@ TICK_SECONDS = 2.0
 MOST_PASSED = 9
 """So often in a row a pattern is passed over: a server's clock may tell anything."""
 
+PASSED_SHARE = 1000
+"""Or until so many times as long as asking for it took have gone by, at one look a second."""
+
 
 class Kind(enum.Enum):
     """What a name leads to."""
@@ -92,6 +95,7 @@ class Unchanged:
         self._clock = clock
         self._stamps: dict[str, tuple[int, ...] | None] = {}
         self._passed: dict[str, int] = {}
+        self._took: dict[str, float] = {}
 
     def finds(self, pattern: str) -> bool:
         """Whether it can be passed over this time; if not it is asked for now.
@@ -101,11 +105,16 @@ class Unchanged:
         folder = os.path.dirname(pattern)
         stamp = None if glob.has_magic(folder) else self._stamp(folder or ".")
         passed = self._passed.get(pattern, 0) + 1
-        if stamp is None or stamp != self._stamps.get(pattern) or passed > MOST_PASSED:
+        most = max(MOST_PASSED, PASSED_SHARE * self._took.get(pattern, 0.0))
+        if stamp is None or stamp != self._stamps.get(pattern) or passed > most:
             self._stamps[pattern], self._passed[pattern] = stamp, 0
             return False
         self._passed[pattern] = passed
         return True
+
+    def note(self, pattern: str, seconds: float) -> None:
+        """It was asked for, and took so much time of a processor."""
+        self._took[pattern] = seconds
 
     def _stamp(self, folder: str) -> tuple[int, ...] | None:
         """What tells that a folder was changed; None: it was just now, and may be again in
@@ -137,7 +146,10 @@ def discover(
         if is_pattern(name) and not os.path.lexists(name):
             if unchanged and unchanged.finds(name):
                 continue
+            begun = time.thread_time()
             matches = sorted(glob.glob(name, recursive=True))
+            if unchanged:
+                unchanged.note(name, time.thread_time() - begun)
             if not matches:
                 unmatched.append(name)
             folders.update(dict.fromkeys(_find_folders(os.path.dirname(name))))

@@ -17,6 +17,7 @@ from tailmerge.errand import Errand, ForwardAll, run_all
 from tailmerge.generation import News
 from tailmerge.notices import Notices
 from tailmerge.source import Source
+from tailmerge.stillness import Stillness
 from tailmerge.system import System
 
 ERRANDS = 50
@@ -27,6 +28,9 @@ NAMES_A_SWEEP = 500
 
 NAME_SECONDS = 1.0
 """How late another file of a name may be noticed where there are many inputs."""
+
+STILL_SECONDS = 10.0
+"""The same while no name in their folders was made, moved or removed."""
 
 SAFETY_SECONDS = 2.0
 """How often even that is looked at of which the kernel tells: a mapped file is silent."""
@@ -102,6 +106,7 @@ class Sweep:
         self._busy: dict[Probed, float] = {}
         """What had news lately, and when."""
         self._notices: Notices | None = None
+        self._stillness = Stillness(system)
         self._next = {"polled": 0, "told": 0, "told ends": 0}
         """Whose turn is next: of the names, and of the ends."""
         self._swept = self._safe = float("-inf")
@@ -167,14 +172,15 @@ class Sweep:
             self._check_notices(asked)
             asked |= self._unsettled
             asked |= dict.fromkeys(self._system.find_changed(self._polled))
-            names = self._names_a_sweep()
+            names = self._names_a_sweep(now)
             turn = self._take_turn(self._polled, "polled", names)
             asked |= dict.fromkeys(p for p in turn if p not in asked and not p.stands())
             if now - self._safe >= SAFETY_SECONDS:
                 self._safe = now
                 ends = self._take_turn(self._told, "told ends", SAFETY_ENDS)
                 asked |= dict.fromkeys(self._system.find_changed(ends))
-                asked |= dict.fromkeys(self._take_turn(self._told, "told", SAFETY_NAMES))
+                turn = self._take_turn(self._told, "told", SAFETY_NAMES)
+                asked |= dict.fromkeys(p for p in turn if p not in asked and not p.stands())
         else:
             asked |= dict.fromkeys(self._system.find_changed(self._busy))
         for probed in asked:
@@ -185,8 +191,13 @@ class Sweep:
             self._sort(p for p, news in found if news > News.GREW and p not in self._covered)
         return found
 
-    def _names_a_sweep(self) -> int:
-        return max(NAMES_A_SWEEP, int(len(self._polled) * self._interval / NAME_SECONDS) + 1)
+    def _names_a_sweep(self, now: float) -> int:
+        polled = len(self._polled)
+        if polled <= NAMES_A_SWEEP:
+            return polled
+        if self._stillness.is_still(now):
+            return int(polled * self._interval / STILL_SECONDS) + 1
+        return max(NAMES_A_SWEEP, int(polled * self._interval / NAME_SECONDS) + 1)
 
     def _take_turn(self, group: list[Probed], turn: str, most: int) -> list[Probed]:
         """The ones of a group whose turn it is, at most so many."""
@@ -251,6 +262,7 @@ class Sweep:
             if self._notices:
                 self._notices.forget(probed)
         if gone:
+            self._stillness.forget(gone)
             self._polled = [p for p in self._polled if p in self._watched]
             self._told = [p for p in self._told if p in self._watched]
             self._covered.difference_update(gone)
@@ -271,6 +283,7 @@ class Sweep:
             else:
                 self._polled.append(probed)
         self._covered = set(self._told)
+        self._stillness.add(probed for probed in again if probed not in self._covered)
 
     def _check_notices(self, asked: dict[Probed, None]) -> None:
         """What the kernel no longer tells of is polled, and looked at now."""
