@@ -96,6 +96,7 @@ Where things are, from the top; each module imports only from below its own line
     lines      whole lines: where one ends
     settings   what one run was asked for
     ending     how a run comes to its end
+    turns      how soon other threads have their turn
     lane       a thread with an event loop of its own
     voice      the thread that speaks
     painter    the status line on the terminal: drawn, erased

@@ -18,7 +18,7 @@ from tailmerge.feed import HOP, Asked, Feed, Progress
 from tailmerge.lines import end_line
 from tailmerge.order import Block, Key, Order, Queue, Taken, fill_keys, raise_keys
 from tailmerge.position import MARKER, Written
-from tailmerge.reading import Reading
+from tailmerge.reading import Reading, keep_at_hand
 from tailmerge.records import OpenEnd, Records
 from tailmerge.report import Report
 from tailmerge.route import Route, Turn
@@ -96,6 +96,7 @@ class Ordered(Route):
         self._records = records
         self._order = Order(window, holds_last=records is None)
         self._reading = Reading(MARKER + self._order.room, records)
+        keep_at_hand()
         self._report = report
         self._inputs: dict[Feed, _Input] = {}
         self._news = asyncio.Event()

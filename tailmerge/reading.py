@@ -6,6 +6,7 @@ its file, like an unfinished line, until the next one begins or until it is clos
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from tailmerge.lines import BLOCK, cut_lines, end_line
@@ -14,8 +15,17 @@ from tailmerge.records import Records
 from tailmerge.source import Chunk, Source, Torn
 
 AT_HAND = 24 * 1024 * 1024
-"""Bytes that are asked for once, never touched and given back: from then on glibc keeps blocks
-of up to this size at hand. New ones from the system for each block cost twice as much time."""
+"""Bytes of blocks that glibc keeps at hand."""
+
+
+@functools.cache
+def keep_at_hand() -> None:
+    """Ask for much memory once, touch none of it and give it back.
+
+    From then on glibc keeps blocks of up to this size. New ones from the system for each block
+    cost twice as much time, and so would asking again.
+    """
+    bytes(AT_HAND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +49,6 @@ class Reading:
 
     def __init__(self, size: int = BLOCK, records: Records | None = None) -> None:
         """`size` in bytes."""
-        bytes(AT_HAND)
         self._buffer = bytearray(size)
         self._records = records
         self._cut = records.cut if records else None

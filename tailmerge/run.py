@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from tailmerge.crew import Crew
@@ -44,6 +45,7 @@ from tailmerge.sight import Sight
 from tailmerge.streaming import StreamTail, opener
 from tailmerge.surroundings import Surroundings, Tail
 from tailmerge.system import Identity, System
+from tailmerge.turns import short_turns
 from tailmerge.watch import LEAST_SECONDS, Watch
 from tailmerge.ways import choose_route
 from tailmerge.writer import WriteThread
@@ -96,9 +98,11 @@ class Run:
         self.group = asyncio.TaskGroup()
 
     async def run(self) -> None:
+        turns = short_turns() if self.settings.works_on_lines else nullcontext()
         async with self.lane as lane:
             try:
-                await self._run(lane)
+                with turns:
+                    await self._run(lane)
             except Busy as busy:
                 if busy.pid is not None:
                     raise
@@ -112,6 +116,7 @@ class Run:
         if not (found or self.duplicates or discovery.unmatched):
             raise nothing_to_read()
         audience = find_audience(readable)
+        make_route = await lane.call(choose_route, self.settings, self.report, self.system)
         peek, self.own.peek = self.own.peek, None
         del discovery, own, readable  # of ten thousand inputs 10 MB, for as long as the run
         async with WriteThread(
@@ -123,7 +128,7 @@ class Run:
             system=self.system,
             state_path=self.settings.state_path,
             folders=self.folders,
-            make_route=self.sight.counted(choose_route(self.settings, self.report, self.system)),
+            make_route=self.sight.counted(make_route),
             fsync=self.settings.fsync,
             peek=peek,
         ) as output:

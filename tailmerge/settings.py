@@ -46,3 +46,13 @@ class Settings(NamedTuple):
     """What one of these is found in is dropped."""
     as_json: bool = False
     """Each line is a JSON object."""
+
+    @property
+    def shapes(self) -> bool:
+        """Whether lines are dropped, or go out otherwise than they came."""
+        return bool(self.label or self.match or self.exclude or self.as_json)
+
+    @property
+    def works_on_lines(self) -> bool:
+        """Whether more is done with lines than to copy them."""
+        return bool(self.sort or self.record_start or self.shapes)

@@ -13,7 +13,7 @@ from tailmerge.feed import HOP, Asked, Feed, Progress
 from tailmerge.lines import BLOCK, end_line
 from tailmerge.output import Output
 from tailmerge.position import MARKER
-from tailmerge.reading import Piece, Reading
+from tailmerge.reading import Piece, Reading, keep_at_hand
 from tailmerge.records import OpenEnd
 from tailmerge.route import Route, Turn
 from tailmerge.shape import Shape
@@ -61,6 +61,7 @@ class Shaped(Route):
     ) -> None:
         """`make_clock` where times are shown; `window` is how long a stream's open record
         waits for its next line, seconds."""
+        keep_at_hand()
         self._in_turn = in_turn
         self._shape = shape
         self._make_clock = make_clock

@@ -13,9 +13,11 @@ from tailmerge.system import System
 
 
 def choose_route(settings: Settings, report: Report, system: System) -> MakeRoute:
-    """What makes the way out that was asked for, on the thread that owns the files."""
-    shapes = settings.label or settings.match or settings.exclude or settings.as_json
-    if not (settings.sort or settings.record_start or shapes):
+    """What makes the way out that was asked for, on the thread that owns the files.
+
+    To import what it needs may take 0.1 s, so it is not called on an event loop.
+    """
+    if not settings.works_on_lines:
         return Plain
     from tailmerge.label import Label
     from tailmerge.ordered import Ordered
@@ -44,8 +46,10 @@ def choose_route(settings: Settings, report: Report, system: System) -> MakeRout
     def make(in_turn: Turn) -> Route:
         window = None if settings.once else settings.window
         if settings.sort:
-            keeper = Timekeeper(make_clock, raw=not (shapes or records))
-            return Ordered(in_turn, keeper, window, report, shape if shapes else None, records)
+            keeper = Timekeeper(make_clock, raw=not (settings.shapes or records))
+            return Ordered(
+                in_turn, keeper, window, report, shape if settings.shapes else None, records
+            )
         clocks = make_clock if settings.as_json else None
         return Shaped(in_turn, shape, clocks, window)
 

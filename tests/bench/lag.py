@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from harness import GIB, MIB, Aim, Bench, Outcome, Table, Unmeasured, say
 from loop_lag import (
+    FORMATS,
+    ONE_FORMAT,
+    SORTED,
     into_file,
     into_stalled_pipe,
     make_inputs,
+    make_timed_inputs,
     merge_on_the_loop,
     merge_with_tailmerge,
+    sort_with_tailmerge,
     wait,
 )
 
@@ -27,13 +32,20 @@ def measure(bench: Bench) -> Outcome:
     )
     with bench.place() as folder:
         inputs = make_inputs(folder, size)
-        for title, act, merge in cases:
+        timed = min(size, SORTED)
+        one = make_timed_inputs(folder, timed, ONE_FORMAT)
+        mixed = make_timed_inputs(folder, timed, FORMATS)
+        for title, act, merge, files in (
+            *((*case, inputs) for case in cases),
+            ("--sort of one format, tailmerge", into_file, sort_with_tailmerge, one),
+            ("--sort of mixed formats, tailmerge", into_file, sort_with_tailmerge, mixed),
+        ):
             say(f"  {title}")
-            lag = act(merge, inputs, folder)
+            lag = act(merge, files, folder)
             p50, p99, worst = (value * 1000 for value in lag.shares())
             other = lag.elsewhere * 1000
             rows.append([title, f"{p50:.2f}", f"{p99:.2f}", f"{worst:.2f}", f"{other:.2f}"])
-            if merge is merge_with_tailmerge:
+            if merge in (merge_with_tailmerge, sort_with_tailmerge):
                 aims.append(Aim(f"loop lag, {title}, p99", p99, 3, "ms"))
                 aims.append(Aim(f"loop lag, {title}, max", worst, 15, "ms"))
     columns = ["", "p50 ms", "p99 ms", "max ms", "elsewhere max ms"]

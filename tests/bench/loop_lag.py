@@ -22,8 +22,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,6 +32,13 @@ from tailmerge import NoNewData, readline, run_fully_async
 
 GIB = 1 << 30
 INPUTS = 4
+SORTED = GIB // 4
+"""Bytes to sort, at most."""
+ONE_FORMAT = ("%Y-%m-%dT%H:%M:%S.SSSZ",) * INPUTS
+FORMATS = (
+    *("%Y-%m-%dT%H:%M:%S.SSSZ", "%Y-%m-%d %H:%M:%S,SSS", "%b %d %H:%M:%S host app[SSS]:"),
+    "10.0.0.1 - - [%d/%b/%Y:%H:%M:%S +0000]",
+)
 BEAT = 0.001
 STALL = 2.0
 LINE = b"2026-11-23T12:00:00.000+0000 INFO worker: a line of a log, about as long as most\n"
@@ -98,6 +106,10 @@ async def merge_with_tailmerge(inputs: list[Path], output: Path) -> None:
     await run_fully_async(inputs, 0.1, output, once=True)
 
 
+async def sort_with_tailmerge(inputs: list[Path], output: Path) -> None:
+    await run_fully_async(inputs, 0.1, output, once=True, sort=True, utc=True)
+
+
 async def merge_on_the_loop(inputs: list[Path], output: Path) -> None:
     """What one writes first: open, read, write and close right in the coroutines."""
     with open(output, "ab") as out:  # noqa: ASYNC230 - blocking is what is measured
@@ -158,6 +170,25 @@ def make_inputs(folder: Path, size: int) -> list[Path]:
     return paths
 
 
+def make_timed_inputs(folder: Path, size: int, formats: Sequence[str]) -> list[Path]:
+    """The same with times that go forward, each file's by its own strftime format."""
+    paths = []
+    for number, form in enumerate(formats):
+        path = folder / f"timed{number}-{len(set(formats))}.log"
+        at = datetime(2026, 11, 23, tzinfo=UTC)
+        with path.open("w") as file:
+            while file.tell() < size // len(formats):
+                at += timedelta(seconds=1)
+                head = at.strftime(form)
+                lines = (head.replace("SSS", f"{n:03}") for n in range(number, 1000, 5))
+                file.write(
+                    "".join(f"{line} INFO worker: a line of a log, as most\n" for line in lines)
+                )
+        paths.append(path)
+    os.sync()
+    return paths
+
+
 def into_file(merge: Merge, inputs: list[Path], folder: Path) -> Lag:
     output = folder / "merged.log"
     try:
@@ -203,6 +234,10 @@ def main() -> None:
         )
         for title, run, merge in rows:
             print(f"{title:38} {run(merge, inputs, folder)}", flush=True)
+        for title, formats in (("one format", ONE_FORMAT), ("mixed formats", FORMATS)):
+            inputs = make_timed_inputs(folder, min(size, SORTED), formats)
+            lag = into_file(sort_with_tailmerge, inputs, folder)
+            print(f"{'--sort, ' + title + ', tailmerge':38} {lag}", flush=True)
 
 
 if __name__ == "__main__":
