@@ -18,9 +18,6 @@ from tailmerge.route import OF_SOURCE, Growth, Route, Turn
 from tailmerge.source import BUFFER, Chunk, Rewritten, Source, Torn
 from tailmerge.stream import Carry
 
-LITTLE = 64 * 1024
-"""So many bytes of one source may wait for those of others; more go out at once."""
-
 MOST_SPANS = 50
 """So many sources at most in one batch: after a kill all of them are opened at once."""
 
@@ -78,12 +75,13 @@ class Plain(Route):
         begin = source.offset
         if not source.orphan:
             chunk = source.read(self._buffer)
-            if chunk.at_end and chunk.cut - chunk.begin <= LITTLE:
-                if chunk.cut > chunk.begin:
-                    await pending.add(*self._take_lines(source, chunk))
+            if chunk.cut > chunk.begin:
+                await pending.add(*self._take_lines(source, chunk))
+            if chunk.at_end:
                 return _progress(source, begin)
         await pending.append()
-        return await self._forward(pending.output, source, Asked())
+        progress = await self._forward(pending.output, source, Asked())
+        return progress._replace(moved=source.offset - begin)
 
     def _take_lines(self, source: Source, chunk: Chunk) -> tuple[Span, memoryview]:
         """The chunk's lines; the source is behind them from now on.

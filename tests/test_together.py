@@ -15,7 +15,7 @@ from tailmerge.batch import Span, lines_batch
 from tailmerge.feed import HOP, Feed, Progress
 from tailmerge.lines import BLOCK
 from tailmerge.notices import HEADER, _split
-from tailmerge.plain import LITTLE, MOST_SPANS
+from tailmerge.plain import MOST_SPANS
 from tailmerge.source import Refused, Rewritten, Source, open_source
 from tailmerge.system import System
 
@@ -75,7 +75,7 @@ async def test_more_files_than_a_record_holds_and_more_bytes_than_a_block() -> N
 
 
 async def test_what_is_not_little_goes_out_in_its_place() -> None:
-    much = (b"y" * 99 + b"\n") * (2 * LITTLE // 100)
+    much = (b"y" * 99 + b"\n") * (2 * BLOCK // 100)
     long = b"z" * 2 * BLOCK + b"\n"
     append("a", b"a 1\n")
     append("much", much)
@@ -96,6 +96,26 @@ async def test_what_is_not_little_goes_out_in_its_place() -> None:
     expected = b"a 1\n" + much + b"b 1\n" + long + b"left over\nnew\nc 1\n"
     assert merged().startswith(expected + b"e\n")
     assert merged() == expected + b"e\n" * ((len(merged()) - len(expected)) // 2)
+
+
+@pytest.mark.parametrize("size", [100, BLOCK // 8, BLOCK // 2, BLOCK - 200, BLOCK, 3 * BLOCK])
+async def test_half_a_line_behind_whatever_there_is_waits_for_its_end(size: int) -> None:
+    lines = (b"y" * 99 + b"\n") * (size // 100)
+    append("a", b"a 1\n")
+    append("much", lines + b"half")
+    async with WriteThread("m.log") as output:
+        sources = await opened(output, "a", "much")
+        assert await forward(output, sources) == [
+            Progress(4, False, 0),
+            Progress(len(lines), False, 4),
+        ]
+        append("much", b" a line\n" + lines)
+        assert await forward(output, sources) == [
+            Progress(0, False, 0),
+            Progress(len(b"half a line\n" + lines), False, 0),
+        ]
+        await close(output, sources)
+    assert merged() == b"a 1\n" + lines + b"half a line\n" + lines
 
 
 async def test_what_fails_for_one_is_its_own() -> None:
