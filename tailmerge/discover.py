@@ -142,6 +142,7 @@ def discover(
     unmatched = []
     met = set()
     folders: dict[str, None] = {}
+    places = Places(system.absolute)
     for name in names:
         if is_pattern(name) and not os.path.lexists(name):
             if unchanged and unchanged.finds(name):
@@ -159,7 +160,7 @@ def discover(
         for match in matches:
             if match not in met and match not in known:
                 met.add(match)
-                found.append(_identify(match, system, matched=match != name))
+                found.append(_identify(match, system, places, matched=match != name))
     named = tuple((folder, system.absolute(folder or ".")) for folder in folders)
     return Discovery(tuple(found), tuple(unmatched), named)
 
@@ -172,10 +173,33 @@ def _find_folders(pattern: str) -> list[str]:
     return [folder.rstrip(os.sep) or os.sep for folder in folders]
 
 
-def _identify(name: str, system: System, matched: bool) -> Found:
+class Places:
+    """Names in their folders, of which each is asked for once: ten thousand may be in one."""
+
+    def __init__(self, ask: Callable[[str], str]) -> None:
+        """`ask` tells where a folder is."""
+        self._ask = ask
+        self._folders: dict[str, str] = {}
+
+    def find(self, name: str) -> str:
+        """The name itself, a link not followed, in its folder as that was told."""
+        cut = name.rfind(os.sep) + 1
+        front = name[:cut]
+        folder = self._folders.get(front)
+        if folder is None:
+            folder = self._folders[front] = os.path.join(self._ask(front or os.curdir), "")
+        return folder + name[cut:]
+
+
+NOT_PLAIN = ("", os.curdir, os.pardir)
+"""Last parts of a name that are no name in the folder before them."""
+
+
+def _identify(name: str, system: System, places: Places, matched: bool) -> Found:
     if name == STDIN:
         return Found(name, Kind.STDIN)
-    absolute = system.absolute(name)
+    is_plain = name[name.rfind(os.sep) + 1 :] not in NOT_PLAIN
+    absolute = places.find(name) if is_plain else system.absolute(name)
     absolute = name if absolute == name else absolute  # one string of both
     try:
         status = system.stat(name)
@@ -184,8 +208,8 @@ def _identify(name: str, system: System, matched: bool) -> Found:
     except OSError as error:
         return Found(name, Kind.UNREADABLE, error=error, matched=matched, absolute=absolute)
     kind = _kind(name, status)
-    logs = tuple(root for root in find_roots(absolute) if os.path.lexists(root))
-    return Found(name, kind, status, matched=matched, absolute=absolute, logs=logs)
+    logs = tuple([root for root in find_roots(absolute) if os.path.lexists(root)])
+    return Found(name, kind, status, None, matched, absolute, logs)
 
 
 def _kind(name: str, status: os.stat_result) -> Kind:

@@ -12,7 +12,16 @@ import stat
 from collections.abc import Iterable
 
 from tailmerge.batch import Batch
-from tailmerge.discover import STDIN, Discovery, Found, Kind, Unchanged, discover
+from tailmerge.discover import (
+    NOT_PLAIN,
+    STDIN,
+    Discovery,
+    Found,
+    Kind,
+    Places,
+    Unchanged,
+    discover,
+)
 from tailmerge.journal import KEPT_SUFFIX, default_state
 from tailmerge.named import Ahead, NamedFile
 from tailmerge.output import Output
@@ -28,9 +37,6 @@ from tailmerge.system import Identity, System, identity, is_regular
 
 REMEMBERED = 20
 """Beginnings of outputs that are remembered."""
-
-NOT_PLAIN = ("", os.curdir, os.pardir)
-"""Last parts of a name that are no name in the folder before them."""
 
 
 class Own:
@@ -52,7 +58,7 @@ class Own:
         self._contents: list[Position] = []
         """What was in the output before this run."""
         self._inputs: list[Position] = []
-        """What earlier runs read."""
+        """What earlier runs read, until the registry knows."""
         self._beginnings: tuple[Record, ...] = ()
         """Batches that an output began with. Replaced, never changed: two threads have it."""
         self._ahead: Ahead | None = None
@@ -96,6 +102,10 @@ class Own:
         self._beginnings = tuple(
             record for record in state.records if record.at == 0 and record.length
         )
+
+    def leave_inputs(self) -> None:
+        """What earlier runs read the registry knows from now on."""
+        self._inputs = []
 
     def _look_at_output(self) -> None:
         """Remember which file it is, where it could be among the inputs."""
@@ -165,15 +175,27 @@ class Own:
         self._files |= outputs
         discovery = discover(names, self._system, known, self._unchanged)
         found = (file for file in discovery.found if file.kind is not Kind.STDIN)
-        folders: dict[str, str] = {}
-        return discovery, {file.name for file in found if self._is_ours(file, folders)}
+        files, places = self._files | self._find_states(), Places(self._system.real)
+        return discovery, {file.name for file in found if self._is_ours(file, files, places)}
 
-    def _is_ours(self, found: Found, folders: dict[str, str]) -> bool:
-        """Whether this is ours; `folders` has where each one really is, so far."""
-        if found.identity in self._files:
+    def _find_states(self) -> set[Identity]:
+        found = set()
+        for state in self._states:
+            for path in (state, state + KEPT_SUFFIX):
+                try:
+                    found.add(identity(self._system.stat(path)))
+                except OSError:
+                    continue  # not there yet
+        return found
+
+    def _is_ours(self, found: Found, files: set[Identity], places: Places) -> bool:
+        """Whether this is ours: one of the files, or where one of ours will be."""
+        if found.identity in files:
             return True
-        place = self._place(found.name, folders)
-        plain = os.path.basename(place) not in NOT_PLAIN and not self._system.is_link(place)
+        place = places.find(found.name)
+        # A link to a file of ours was one of them.
+        stands = found.kind is Kind.FILE or not self._system.is_link(place)
+        plain = stands and os.path.basename(place) not in NOT_PLAIN
         real = place if plain else self._system.real(found.name)
         if self._output and real == self._output:
             return True
@@ -183,13 +205,9 @@ class Own:
             return False
         return found.matched and found.kind is Kind.FILE and self._is_copy(found)
 
-    def _place(self, name: str, folders: dict[str, str] | None = None) -> str:
+    def _place(self, name: str) -> str:
         """The name itself, a link not followed, in the folder where it really is."""
-        folder, base = os.path.split(name)
-        folders = {} if folders is None else folders
-        if folder not in folders:
-            folders[folder] = self._system.real(folder or ".")
-        return os.path.join(folders[folder], base)
+        return Places(self._system.real).find(name)
 
     def _is_state(self, name: str) -> bool:
         """Whether it is a state, stands beside one, or is a new one in the making."""
@@ -216,6 +234,7 @@ class Own:
             return False  # as an input it is tried again, and said
         try:
             known = [p for p in self._inputs if p.identity == found.identity]
+            known += [owner[1].position] if owner and owner[1].position else []
             is_input = any(fits(self._system, fd, position) for position in known)
             return not is_input and self._has_been_output(fd)
         finally:

@@ -59,6 +59,8 @@ def rotated_forms(name: str) -> Iterator[Rotated]:
 
 def find_roots(path: str) -> Iterator[str]:
     """The paths of which the file of this one could be a rotated form."""
+    if not _LIKELY.search(path, path.rfind(os.sep) + 1):
+        return iter(())
     folder, base = os.path.split(path)
     return (os.path.join(folder, form.base) for form in rotated_forms(base))
 

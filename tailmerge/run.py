@@ -137,6 +137,7 @@ class Run:
             await output.call(lambda: self.own.listen(output.output))
             known = await output.known(self.registry, self.series.values())
             self.registry.absent = restore_all(known, self.system, self.registry, self.folders)
+            self.own.leave_inputs()
             try:
                 await self._merge(output, found)
             except* TailmergeError as group:

@@ -36,6 +36,7 @@ class Settling:
         "_named",
         "_passed_before",
         "_registry",
+        "_rotate_wait",
         "_system",
         "_unpassed",
         "is_known",
@@ -69,7 +70,9 @@ class Settling:
         """Something is not settled: a copy whose original stands, half a compressed file."""
         self.newest: Seen | None = None
         """The newest rotated file, read or not."""
-        self._halves = Halves(rotate_wait)
+        self._rotate_wait = rotate_wait
+        self._halves: Halves | None = None
+        """None: none was met."""
         self._unpassed: frozenset[Identity] = NOTHING
         """Files to be passed over that could not be opened so far."""
         self._copies: Sequence[Seen] = ()
@@ -121,7 +124,7 @@ class Settling:
         if live:
             unknown.append(live)
         for file in list(unknown):
-            if error := self._halves.find(file):
+            if self._halves and (error := self._halves.find(file)):
                 unknown.remove(file)
                 self._note(file, error, rotated, found, now)
         if unknown:
@@ -218,6 +221,7 @@ class Settling:
             self.waits = found.unclear = True
             original = os.path.splitext(file.path)[0]
             stands = any(f.path == original for f in rotated) or original == self.keeping.path
+            self._halves = self._halves or Halves(self._rotate_wait)
             if not self._halves.is_damaged(file, error, now) or stands:
                 return
         found.note(file, error)
