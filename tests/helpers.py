@@ -222,6 +222,10 @@ class LaneLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.jumping.now
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Without a longest wait, over which the clock would jump while a thread ends."""
+        await super().shutdown_default_executor()
+
 
 def on_lane(coroutine: Coroutine[Any, Any, T], *, threads: bool = False) -> T:
     """Run what belongs on a lane's loop, at once whatever it waits for.
