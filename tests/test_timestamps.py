@@ -8,6 +8,7 @@ compared with another parser where it is set.
 from __future__ import annotations
 
 import os
+import random
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zones import SECOND, SetZone, clock
 
-from tailmerge.timestamps import format_rfc3339
+from tailmerge.timestamps import Clock, format_rfc3339
 
 INSTANT = int(datetime(2026, 11, 23, 13, 42, 1, tzinfo=UTC).timestamp()) * SECOND
 MS, US, NS = 123_000_000, 123_456_000, 123_456_789
@@ -494,3 +495,38 @@ def test_a_sample_of_real_software_has_the_times_that_another_parser_finds(path:
         assert ns // SECOND - other in (0, -365 * 86400), (line, ns, other)
         compared += 1
     assert compared
+
+
+@pytest.mark.parametrize("share", [0, 0.01, 0.5])
+def test_lines_of_one_second_are_read_as_each_alone(share: float) -> None:
+    """Many are looked up in one go; what is between them is read one by one."""
+    chosen = random.Random(share)
+    others = [b"\tat a.b.c(D.java:7)", b"", b"Nov 23 13:42:61 no such second", b"Dec 31 x", b"Nov"]
+    lines = []
+    for number in range(3_000):
+        minute, second = divmod(number // 9, 60)
+        lines.append(b"Nov 23 13:%02d:%02d host app[%d]: text" % (minute, second, number))
+        if chosen.random() < share:
+            lines.append(chosen.choice(others))
+    together, alone = clock(), clock()
+    times = [time for at in range(0, len(lines), 700) for time in find(together, lines, at)]
+    assert times == [alone.find_time(line) for line in lines]
+    assert sum(time is not None for time in times) == 3_000
+
+
+def find(reader: Clock, lines: list[bytes], at: int) -> list[int | None]:
+    return reader.find_times(lines[at : at + 700])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"20261123134201 a",
+        b"20261123_134201 a",
+        b"261123 134201 a",
+        b"1795441321 a",
+        b"a=1 t=1795441321",
+    ],
+)
+def test_times_without_signs_between_their_numbers_are_looked_for(line: bytes) -> None:
+    assert clock().find_time(line) == INSTANT
