@@ -116,7 +116,7 @@ async def run_fully_async(
                 as_json=format == "json",
             ),
             report=report,
-            sight=sight or Sight(),
+            sight=sight or Sight(lines=report.is_verbose),
             stop=stop or asyncio.Event(),
             system=system,
         )

@@ -24,8 +24,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyte
 import pytest
-from helpers import PROCESS_SECONDS, on_lane
+from helpers import PROCESS_SECONDS, append, on_lane
 
+from tailmerge import run_fully_async
+from tailmerge.report import Report
 from tailmerge.sight import Sight
 
 if TYPE_CHECKING:
@@ -420,3 +422,11 @@ def test_what_spaces_the_draws_is_what_a_look_costs_not_what_it_waits_for(
 
     on_lane(run())
     assert len(draws) == drawn
+
+
+async def test_the_sum_counts_lines_where_a_program_asks_for_it_too() -> None:
+    append("a.log", b"one\ntwo\n")
+    words: list[str] = []
+    report = Report(words.append, once=True, verbose=True)
+    await run_fully_async(["a.log"], 0.01, "m.log", once=True, report=report)
+    assert any("merged 2 lines" in each for each in words), words
