@@ -99,6 +99,8 @@ class Notices:
         self._tell: Callable[[Iterable[Probed]], None] = lambda probed: None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pause: asyncio.TimerHandle | None = None
+        self._paced_until = float("-inf")
+        """When what comes is read at once again, seconds of the loop's clock."""
         self._next = 0
 
     @property
@@ -198,21 +200,34 @@ class Notices:
     # what is told
 
     def _wake(self) -> None:
-        """There are events after a silence: from now on they are read at a pace."""
-        assert self._loop
-        self._loop.remove_reader(self._notifier.fd)
+        """There are events: after a silence they are read at once, else at a pace."""
+        loop = self._loop
+        assert loop
+        early = self._paced_until - loop.time()
+        if early > 0:
+            loop.remove_reader(self._notifier.fd)
+            self._pause = loop.call_later(early, self._read_on)
+            return
+        self._paced_until = loop.time() + PACE_SECONDS
         self._read()
 
-    def _read(self) -> None:
+    def _read_on(self) -> None:
+        """Read at a pace, until there is nothing more to read."""
         assert self._loop
+        if self._read():
+            self._pause = self._loop.call_later(PACE_SECONDS, self._read_on)
+        else:
+            self._pause = None
+            self._loop.add_reader(self._notifier.fd, self._wake)
+
+    def _read(self) -> bool:
+        """Tell what there is to be told, if anything."""
         try:
             data = self._system.read(self._notifier.fd, EVENTS)
         except BlockingIOError:
-            self._pause = None
-            self._loop.add_reader(self._notifier.fd, self._wake)
-            return
-        self._pause = self._loop.call_later(PACE_SECONDS, self._read)
+            return False
         self._tell(self._sort_out(data))
+        return True
 
     def _sort_out(self, data: bytes) -> dict[Probed, None]:
         """The inputs that these events are for."""
