@@ -9,7 +9,11 @@ BOMS = (
     (b"\xfe\xff", "UTF-16BE"),
 )
 
+STARTS = tuple(bom for bom, _ in BOMS)
+
 
 def find_encoding(start: bytes) -> str | None:
     """UTF-16 or UTF-32 with its byte order; None where lines end in a byte."""
+    if not start.startswith(STARTS):
+        return None  # nearly all of many
     return next((encoding for bom, encoding in BOMS if start.startswith(bom)), None)

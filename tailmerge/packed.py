@@ -25,6 +25,8 @@ MAGIC = (
     (b"\x28\xb5\x2f\xfd", "zstd"),
 )
 
+STARTS = tuple(magic for magic, _ in MAGIC)
+
 ZSTD_MODULES = ("compression.zstd", "backports.zstd", "pyzstd")
 """Where a `ZstdFile` may be found: the standard library has it since Python 3.14."""
 
@@ -218,6 +220,8 @@ def _decompress(system: System, fd: int, kind: str) -> IO[bytes]:
 
 def find_compression(start: bytes) -> str | None:
     """How a file with these first bytes is compressed; None where it is not."""
+    if not start.startswith(STARTS):
+        return None  # nearly all of many
     return next((kind for magic, kind in MAGIC if start.startswith(magic)), None)
 
 
