@@ -131,7 +131,7 @@ class Unchanged:
 def discover(
     names: Iterable[str],
     system: System,
-    known: frozenset[str] = frozenset(),
+    known: Collection[str] = frozenset(),
     unchanged: Unchanged | None = None,
 ) -> Discovery:
     """Look at names and patterns, `known` names left out; blocks, so call it on a lane.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from tailmerge.batch import Batch
 from tailmerge.discover import (
@@ -165,12 +165,13 @@ class Own:
     def survey(
         self,
         names: Iterable[str],
-        known: frozenset[str] = frozenset(),
+        known: Collection[str] = frozenset(),
         outputs: frozenset[Identity] = frozenset(),
     ) -> tuple[Discovery, set[str]]:
         """What there is behind the names, but for `known` ones, and which of it is ours.
 
-        `outputs` are files that are or were the output.
+        `known` is only asked for names, and may grow meanwhile. `outputs` are files that are
+        or were the output.
         """
         self._files |= outputs
         discovery = discover(names, self._system, known, self._unchanged)

@@ -344,9 +344,7 @@ class Run:
     async def _discover_again(self, around: Surroundings, crew: Crew) -> None:
         patterns = [name for name in self.names if is_pattern(name)]
         outputs = await around.output.call(self.registry.outputs.copy)
-        discovery, own = await self.lane.call(
-            self.own.survey, patterns, frozenset(self.met), outputs
-        )
+        discovery, own = await self.lane.call(self.own.survey, patterns, self.met, outputs)
         self.folders.name(discovery.folders)
         fresh: list[Found] = []
         for found in [f for f in discovery.found if f.name not in self.met]:  # two may overlap
