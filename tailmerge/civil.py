@@ -26,6 +26,10 @@ EPOCH_DAY = date(1970, 1, 1).toordinal()
 JITTER = 60
 """Seconds by which a line may lie before the one above it without the clock having been set
 back: threads that overtake each other."""
+
+DAYS_KEPT = 100
+"""Days of which it is remembered which local offsets are near."""
+
 NEW_YEAR = 7 * DAY
 """Seconds: a date without a year that steps back by more belongs to the next year."""
 
@@ -85,6 +89,7 @@ class Calendar:
         self._modified = modified
         self._offsets: dict[int, int | None] = {}
         self._zones: dict[bytes, int | None] = {}
+        self._near: dict[int, frozenset[int]] = {}
 
     @property
     def reference(self) -> float:
@@ -128,12 +133,19 @@ class Calendar:
         """Whether times without a zone have one offset: no daylight saving, no change."""
         if self._utc:
             return True
-        offsets = {
-            time.localtime(second + step * 30 * DAY).tm_gmtoff
-            for second in around
-            for step in range(-13, 14)
-        }
-        return len(offsets) == 1
+        days = {int(second // DAY) for second in around}
+        return len(frozenset().union(*map(self._find_offsets_near, days))) == 1
+
+    def _find_offsets_near(self, day: int) -> frozenset[int]:
+        """The local offsets within about a year of a day; asked for with each block of lines."""
+        offsets = self._near.get(day)
+        if offsets is None:
+            if len(self._near) >= DAYS_KEPT:
+                self._near.clear()
+            offsets = self._near[day] = frozenset(
+                time.localtime((day + step * 30) * DAY).tm_gmtoff for step in range(-13, 14)
+            )
+        return offsets
 
     def _convert(self, ordinal: int, moment: Moment) -> int:
         """The instant of a moment on a day, by its own zone or the local one."""
