@@ -37,6 +37,17 @@ class Again:
             yield read if whole else None
 
     @contextmanager
+    def open_part(self, state: State, part: Record) -> Iterator[tuple[Record, ReadAt | None]]:
+        """A part of a batch with edges of its own, and how to read it; None: its source is gone."""
+        with self._sent(state, part) as read:
+            if read is None:
+                yield part, None
+                return
+            edge = min(EDGE, part.length)
+            first, last = digest(read(edge, 0)), digest(read(edge, part.length - edge))
+            yield part._replace(first=first, last=last), read
+
+    @contextmanager
     def _kept(self, record: Record) -> Iterator[ReadAt | None]:
         with self._journal.kept() as kept:
             edge, skip = min(EDGE, record.length), record.skip

@@ -13,8 +13,10 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
+from tailmerge.errand import Errand
 from tailmerge.follow import SeriesTail
 from tailmerge.generation import Look
+from tailmerge.route import OF_SOURCE
 from tailmerge.surroundings import Surroundings, Tail
 from tailmerge.tail import tail_async
 
@@ -117,15 +119,28 @@ class Crew:
         """The run is to end: who is awake ends by itself, who sleeps a few at a time."""
         around = self._around
         sleepers = around.watch.take_sleepers()
-        around.watch.end()
+        unsettled = around.watch.end()
         if around.ending.stopped:
             await around.output.hurry()
             if around.resumable and self._at_once:
+                await self._settle(unsettled)
                 self._note_over(len(sleepers))  # what they have not read the next run reads
                 return
         tails = (tail for tail in sleepers if isinstance(tail, SeriesTail))
         while some := list(islice(tails, LOOKS)):
             await asyncio.wait([self.start(tail) for tail in some])
+
+    async def _settle(self, errands: Sequence[Errand]) -> None:
+        """What is under way for who sleeps is written, or the run has failed.
+
+        Raises:
+            OutputError: the output cannot be written.
+        """
+        for errand in errands:
+            try:
+                await self._around.output.send(errand.settle)
+            except OF_SOURCE:
+                pass  # a matter of its file, which the next run looks at
 
 
 def _split(items: Sequence[T], count: int) -> Iterator[Sequence[T]]:

@@ -108,7 +108,7 @@ async def run_all(errands: Iterable[Errand], forward_all: ForwardAll) -> None:
             outcomes = await forward_all([(errand.feed, errand.source) for errand in going])
             for errand, outcome in zip(going, outcomes, strict=True):
                 errand.keep(outcome)
-            going = [errand for errand in going if errand.go_on()]
+            going = [errand for errand in begun if errand.go_on()]
     except Exception as error:  # raised where the tails meet it
         for errand in going:
             errand.keep(error)

@@ -214,9 +214,9 @@ class Notices:
     def _read_on(self) -> None:
         """Read at a pace, until there is nothing more to read."""
         assert self._loop
-        if self._read():
-            self._pause = self._loop.call_later(PACE_SECONDS, self._read_on)
-        else:
+        self._pause = self._loop.call_later(PACE_SECONDS, self._read_on)
+        if not self._read():
+            self._pause.cancel()
             self._pause = None
             self._loop.add_reader(self._notifier.fd, self._wake)
 

@@ -14,6 +14,7 @@ from tailmerge.feed import HOP, Asked, Feed, Progress
 from tailmerge.lines import BLOCK
 from tailmerge.output import Output
 from tailmerge.position import MARKER
+from tailmerge.report import still_owes
 from tailmerge.route import OF_SOURCE, Growth, Route, Turn
 from tailmerge.source import BUFFER, Chunk, Rewritten, Source, Torn
 from tailmerge.stream import Carry
@@ -170,7 +171,10 @@ class _Pending:
         if self._spans:
             batch = lines_batch(b"".join(self._parts), tuple(self._spans))
             self._spans, self._parts, self._size = [], [], 0
-            await self.output.append(batch)
+            try:
+                await self.output.append(batch)
+            except OSError as error:  # of none of the sources that are read here
+                raise still_owes(self.output.path, error.strerror or str(error)) from error
 
 
 def _progress(source: Source, begin: int, *, more: bool = False, torn: bool = False) -> Progress:

@@ -252,7 +252,10 @@ class Resume:
         self.verdict = finding.verdict
         written = finding.written
         if finding.verdict is Verdict.UNKNOWN:
-            self._leave_torn(state, record, fd)
+            if len(record.reaches) > 1 and not record.kept:
+                self._prove_parts(state, record, fd)
+            else:
+                self._leave_torn(state, record, fd)
             return
         if finding.verdict is Verdict.ABSENT and self._is_kept_loose:
             return  # its inputs begin where they began with it
@@ -339,15 +342,33 @@ class Resume:
             position = entry.position._replace(offset=offset, marker_length=length, marker=marker)
             state.entries[source] = entry._replace(position=position)
 
+    def _prove_parts(self, state: State, record: Record, fd: int) -> None:
+        """A source of the batch is gone: what is there of each other one is proven by itself."""
+        size, read = self._system.fstat(fd).st_size, self._reader(fd)
+        for part in record.split():
+            with self._again.open_part(state, part) as (known, read_part):
+                if read_part:
+                    finding = examine(known, size, read, read_part)
+                    if finding.verdict is not Verdict.TRUNCATED:
+                        self._act(state, known, finding, fd, read_part)
+                elif size > part.at:  # taken for its own, as far as it is there
+                    self._advance_to_there(state, part, min(part.length, size - part.at), read)
+        self.verdict = Verdict.UNKNOWN
+        self._report.batch_unproven(self._output.path)
+
+    def _advance_to_there(self, state: State, record: Record, there: int, read: ReadAt) -> None:
+        """So many bytes of a batch that nobody has any more stand in the output."""
+
+        def read_there(length: int, offset: int) -> bytes:
+            return read(min(length, there - offset), record.at + offset)
+
+        self._advance_to(state, record, self._whole(there, read_there), read_there)
+
     def _leave_torn(self, state: State, record: Record, fd: int) -> None:
         """The bytes cannot be had again: what is there of them stands, and that is said."""
         there = min(record.length, self._system.fstat(fd).st_size - record.at)
         read = self._reader(fd)
         begun = digest(read(min(EDGE, there), record.at)) == record.first
-
-        def read_there(length: int, offset: int) -> bytes:
-            return read(min(length, there - offset), record.at + offset)
-
         if begun and not record.kept:
-            self._advance_to(state, record, self._whole(there, read_there), read_there)
+            self._advance_to_there(state, record, there, read)
         self._report.batch_unproven(self._output.path)

@@ -215,13 +215,16 @@ class Watch:
         elif sleeper := self._asleep.pop(probed, None):
             sleeper.wake()
 
-    def end(self) -> None:
-        """Nobody waits any more, or sleeps: the run is to end."""
+    def end(self) -> list[Errand]:
+        """Nobody waits any more, or sleeps: the run is to end.
+
+        Returns the errands that are under way, or of which something is to be met.
+        """
         self._ended = True
-        for errand in self._sweep.errands.values():
-            errand.take_back()
+        unsettled = [errand for errand in self._sweep.errands.values() if errand.take_back()]
         for probed in (*self._waiting, *self._asleep):
             self._wake(probed)
+        return unsettled
 
     def leave(self, probed: Probed, errand: Errand) -> None:
         """Of mere growth nobody is told any more: this is done about it."""

@@ -96,6 +96,8 @@ class Scene:
         self.foreign: list[bytes] = []
         self.records: list[list[bytes]] = []
         """Lines that must stand together, as they must come out."""
+        self.gone: tuple[bytes, ...] = ()
+        """What lines of inputs that are gone begin with."""
         self.count = 0
         self.stamp: Callable[[int], bytes] = lambda n: b""
         """What the n-th line that is appended begins with."""
@@ -409,6 +411,19 @@ def after_inputs_gone(scene: Scene) -> None:
     scene.is_lossy = True
 
 
+def after_one_gone(scene: Scene) -> None:
+    """One input of several is deleted: the others are there, and only they are asked for."""
+    os.unlink("b")
+    scene.files.pop("b")
+    scene.gone += (b"b ",)
+
+
+def after_one_gone_and_foreign(scene: Scene) -> None:
+    """The same, and somebody else appends."""
+    after_one_gone(scene)
+    after_foreign(scene)
+
+
 AFTER: dict[str, Callable[[Scene], None]] = {
     "nothing": after_nothing,
     "foreign": after_foreign,
@@ -417,6 +432,8 @@ AFTER: dict[str, Callable[[Scene], None]] = {
     "input-rotation": after_input_rotation,
     "output-copytruncate": after_output_copytruncate,
     "inputs-gone": after_inputs_gone,
+    "one-gone": after_one_gone,
+    "one-gone-foreign": after_one_gone_and_foreign,
 }
 
 
@@ -510,7 +527,7 @@ def differences(scene: Scene, torn_allowed: bool) -> list[str]:
     for line in scene.foreign:
         if line not in got:
             problems.append("a foreign line is gone")
-    others = (b"foreign", b"half of")
+    others = (b"foreign", b"half of", *scene.gone)
     strange = [line for line in lines if line not in expected and not line.startswith(others)]
     if len(strange) > (1 if torn_allowed else 0):
         problems.append(f"{len(strange)} strange lines, first {strange[0][:40]!r}")

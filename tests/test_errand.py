@@ -140,6 +140,22 @@ async def test_only_what_grew_meanwhile_goes_on() -> None:
     assert forwarding.answers == []
 
 
+async def test_what_grew_while_another_one_goes_on_is_not_forgotten() -> None:
+    a, b = make_errand(), make_errand()
+    rounds: list[int] = []
+
+    async def forward_all(grown: Sequence[Any]) -> Sequence[Progress | Exception]:
+        rounds.append(len(grown))
+        if len(rounds) == 1:
+            await run_all([b], forward_all)  # it grew, while both are under way
+        if len(rounds) == 2:
+            await run_all([a], forward_all)  # the one that waits for b's next round
+        return [MOVED for _ in grown]
+
+    await run_all([a, b], forward_all)
+    assert rounds == [2, 1, 1]
+
+
 async def test_an_output_that_fails_is_met_by_all_of_them() -> None:
     errands = [make_errand(), make_errand()]
 

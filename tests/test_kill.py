@@ -82,6 +82,13 @@ def test_a_kill_costs_nothing_on_its_way_to_standard_output() -> None:
     kill_everywhere("streamed", "nothing")
 
 
+@pytest.mark.parametrize("after", ["one-gone", "one-gone-foreign"])
+@pytest.mark.parametrize("scenario", ["together", "full_together"])
+def test_of_a_batch_of_several_inputs_one_is_gone_after_a_kill(scenario: str, after: str) -> None:
+    verdicts = kill_everywhere(scenario, after)
+    assert any("UNKNOWN" in verdict for verdict in verdicts)
+
+
 @pytest.mark.parametrize("foreign", ["foreign", "torn-foreign"])
 @pytest.mark.parametrize(
     "scenario", ["resumed", "together", "rotated", "long_line", "ordered", "shaped"]
