@@ -135,4 +135,4 @@ def test_what_cannot_be_had_again_is_left_as_it_is_and_comes_no_second_time(
     scenario: str,
 ) -> None:
     verdicts = kill_everywhere(scenario, "inputs-gone")
-    assert "UNKNOWN" in verdicts
+    assert any("UNKNOWN" in verdict for verdict in verdicts)
