@@ -15,13 +15,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from tailmerge.folders import folder_stamp
 from tailmerge.rotation import find_roots
 from tailmerge.system import Identity, System, identity
 
 STDIN = "-"
-
-TICK_SECONDS = 2.0
-"""How coarse the time may be at which a folder says that it was changed."""
 
 MOST_PASSED = 9
 """So often in a row a pattern is passed over: a server's clock may tell anything."""
@@ -103,7 +101,11 @@ class Unchanged:
         Only where the pattern is all in its last part, and so in one folder.
         """
         folder = os.path.dirname(pattern)
-        stamp = None if glob.has_magic(folder) else self._stamp(folder or ".")
+        stamp = (
+            None
+            if glob.has_magic(folder)
+            else folder_stamp(self._system, folder or ".", self._clock())
+        )
         passed = self._passed.get(pattern, 0) + 1
         most = max(MOST_PASSED, PASSED_SHARE * self._took.get(pattern, 0.0))
         if stamp is None or stamp != self._stamps.get(pattern) or passed > most:
@@ -115,17 +117,6 @@ class Unchanged:
     def note(self, pattern: str, seconds: float) -> None:
         """It was asked for, and took so much time of a processor."""
         self._took[pattern] = seconds
-
-    def _stamp(self, folder: str) -> tuple[int, ...] | None:
-        """What tells that a folder was changed; None: it was just now, and may be again in
-        the same tick of its clock."""
-        try:
-            status = self._system.stat(folder)
-        except OSError:
-            return None
-        if abs(self._clock() - status.st_mtime) < TICK_SECONDS:
-            return None
-        return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
 
 
 def discover(

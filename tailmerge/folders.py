@@ -14,6 +14,9 @@ from typing import NamedTuple
 from tailmerge.rotation import Rotated, find_roots, rotated_forms
 from tailmerge.system import System
 
+TICK_SECONDS = 2.0
+"""How coarse the time may be at which a folder says that it was changed."""
+
 
 class Form(NamedTuple):
     """A rotated name, and where it was found."""
@@ -128,3 +131,15 @@ class Folders:
         if absolute in self.named:
             self._logs.update(os.path.join(absolute, base) for base in groups.keys() & names)
         return groups
+
+
+def folder_stamp(system: System, folder: str, now: float) -> tuple[int, ...] | None:
+    """What tells that a folder was changed; None: it was just now, and may be again in the
+    same tick of its clock. `now` is in seconds since the epoch."""
+    try:
+        status = system.stat(folder)
+    except OSError:
+        return None
+    if abs(now - status.st_mtime) < TICK_SECONDS:
+        return None
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns

@@ -12,13 +12,11 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Protocol
 
+from tailmerge.folders import folder_stamp
 from tailmerge.system import System
 
 STIRRED_SECONDS = 3.0
 """How long after a change names are looked at as often as ever: all of them twice."""
-
-TICK_SECONDS = 2.0
-"""How coarse the time may be at which a folder says that it was changed."""
 
 MOST_FOLDERS = 100
 """More of them are not asked: their names are."""
@@ -62,18 +60,7 @@ class Stillness:
         if len(self._stamps) > MOST_FOLDERS:
             return False
         for folder, before in self._stamps.items():
-            stamp = self._stamp(folder)
+            stamp = folder_stamp(self._system, folder, self._clock())
             if stamp is None or stamp != before:
                 self._stamps[folder], self._stirred = stamp, now
         return not self._fresh and now - self._stirred >= STIRRED_SECONDS
-
-    def _stamp(self, folder: str) -> tuple[int, ...] | None:
-        """What tells that a folder was changed; None: it was just now, and may be again in
-        the same tick of its clock."""
-        try:
-            status = self._system.stat(folder)
-        except OSError:
-            return None
-        if abs(self._clock() - status.st_mtime) < TICK_SECONDS:
-            return None
-        return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
