@@ -117,17 +117,22 @@ class Candidates:
                 raise Unclear(file, error) from error
         return None
 
-    def take(self, file: Seen, offset: int = 0, number: int = 0) -> Source:
-        """Keep this file open beyond the look, to be read from `offset`.
+    def take(self, file: Seen, position: Position | None = None) -> Source:
+        """Keep this file open beyond the look, to be read on from a position.
 
-        `number` is what the journal calls its content; 0: it is new.
+        None: it is new, and is read from where it is.
+
+        Raises:
+            Rewritten: the file was cut since it was compared.
         """
         source = self._opened[file.path]
         assert source is not None, f"{file.path} was not opened"
-        source.start_at(offset)
+        if position:
+            source.resume_at(position)
+            source.number = position.number or source.number
+        elif not source.offset:
+            source.start_at(0)
         del self._opened[file.path]
-        if number:
-            source.number = number
         return source
 
     def __enter__(self) -> Self:

@@ -7,6 +7,7 @@ of inputs that changed since the run before.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from tailmerge.candidates import Candidates
 from tailmerge.generation import Findings, Generation
@@ -15,7 +16,7 @@ from tailmerge.match import Seen
 from tailmerge.packed import open_any
 from tailmerge.position import Position
 from tailmerge.registry import Registry
-from tailmerge.source import Source
+from tailmerge.source import Rewritten, Source
 from tailmerge.system import System
 
 
@@ -114,5 +115,6 @@ class Inheritance:
         self._keeping.rotated.append(generation)
         self._keeping.resume(generation, file, candidates, now)
         if held and held.written and generation.source:  # it was read ahead
-            generation.source.start_at(held.offset)
+            with suppress(Rewritten):  # cut this moment: its next read finds that, too
+                generation.source.resume_at(held.position_before())
             generation.source.written = held.written

@@ -18,7 +18,7 @@ from tailmerge.match import Seen
 from tailmerge.packed import PackedSource, open_any
 from tailmerge.position import Position
 from tailmerge.registry import Registry
-from tailmerge.source import Source
+from tailmerge.source import Rewritten, Source
 from tailmerge.state import FORGET_SECONDS, Entry
 from tailmerge.system import Identity, System
 
@@ -179,7 +179,7 @@ class Keeping:
                 self.rotated.remove(generation)
                 self.live = generation
             return
-        source = candidates.take(file, position.offset, position.number)
+        source = candidates.take(file, position)
         generation.source, generation.position = source, None
         generation.size, generation.changed = file.size, now
         if file.live:
@@ -197,13 +197,11 @@ class Keeping:
         except OSError:
             return  # gone or renamed this moment: the next look sees to it
         try:
-            if not source.fits(position):
-                return
-            source.start_at(position.offset)
+            source.resume_at(position)
             source.number = position.number
             # An earlier run's clock is not ours: the file tells how long it has been quiet.
             age = max(0.0, time.time() - self._system.fstat(source.fd).st_mtime)
-        except OSError:
+        except (OSError, Rewritten):
             return  # its position stays, and the next look tries again
         else:
             generation.source, generation.position = source, None

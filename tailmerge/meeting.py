@@ -13,13 +13,12 @@ import os
 from tailmerge.encoding import find_encoding
 from tailmerge.folders import Folders
 from tailmerge.generation import Generation
-from tailmerge.history import START
 from tailmerge.keeping import Keeping
 from tailmerge.packed import find_compression
-from tailmerge.position import HEAD, MARKER, Position, digest
+from tailmerge.position import Position
 from tailmerge.probe import Probe
 from tailmerge.registry import Registry
-from tailmerge.source import Source
+from tailmerge.source import Rewritten, Source
 from tailmerge.system import System, identity, is_regular
 
 
@@ -112,20 +111,12 @@ def _begin(source: Source, position: Position | None) -> None:
     Raises:
         _MoreToDecide: it is not what was left, or not to be read like most files.
     """
-    start = source.read_at(START if position else HEAD, 0)
-    if not start or find_compression(start) or find_encoding(start):
-        raise _MoreToDecide
     if position is None:
-        source.begin_at(0, start)
-        return
-    offset = position.offset
-    length = min(MARKER, offset)
-    if offset <= len(start):
-        marker = start[offset - length : offset]
+        source.start_at(0)
     else:
-        marker = source.read_at(length, offset - length)
-    if len(marker) < length or digest(start[: position.head_length]) != position.head:
+        try:
+            source.resume_at(position)
+        except Rewritten:
+            raise _MoreToDecide from None
+    if not source.head or find_compression(source.head) or find_encoding(source.head):
         raise _MoreToDecide
-    if digest(marker[length - position.marker_length :]) != position.marker:
-        raise _MoreToDecide
-    source.begin_at(offset, start, marker)

@@ -104,6 +104,23 @@ def holds(read_at: ReadAt, position: Position) -> bool:
     return digest(read_at(position.marker_length, start)) == position.marker
 
 
+def read_proof(read_at: ReadAt, position: Position, count: int) -> tuple[bytes, bytes] | None:
+    """A content's first `count` bytes, and its marker, where they are what was recorded.
+
+    `count` is `HEAD` at least. None: they are not.
+    """
+    offset, length = position.offset, min(MARKER, position.offset)
+    start = read_at(count, 0)
+    if offset <= len(start):
+        marker = start[offset - length : offset]
+    else:
+        marker = read_at(length, offset - length)
+    known = marker[length - position.marker_length :]
+    if len(marker) < length or digest(known) != position.marker:
+        return None
+    return (start, marker) if digest(start[: position.head_length]) == position.head else None
+
+
 def position_of(system: System, fd: int, path: str, offset: int) -> Position:
     """What is remembered of an open file, its bytes as they are."""
     file = identity(system.fstat(fd))

@@ -16,7 +16,7 @@ from tailmerge.hands import Hands
 from tailmerge.lines import BLOCK
 from tailmerge.position import MARKER, ReadAt, digest
 from tailmerge.report import Report
-from tailmerge.source import Source
+from tailmerge.source import Rewritten, Source
 from tailmerge.state import Record, State
 from tailmerge.system import System
 from tailmerge.walk import Growth, Trail, Walk
@@ -67,7 +67,10 @@ class PowerCut:
             source = self._again.find_source(state, entry, position.offset)
             if source:
                 stack.callback(source.close)
-                source.start_at(position.offset)
+                try:
+                    source.resume_at(position)
+                except Rewritten:
+                    continue  # cut this moment
                 source.hands = hands
                 hands.hold(source)
                 yield number, source

@@ -21,7 +21,7 @@ from tailmerge.match import Matching, Seen, match
 from tailmerge.packed import NotThereYet, PackedSource
 from tailmerge.position import Position
 from tailmerge.registry import Registry
-from tailmerge.source import Source
+from tailmerge.source import Rewritten, Source
 from tailmerge.system import Identity, System
 
 
@@ -201,6 +201,9 @@ class Settling:
             for generation, file in matching.pairs:
                 try:
                     self._go_on(generation, file, cut, candidates, found, now)
+                except Rewritten:  # cut since it was compared: all is looked at once more
+                    found.begun = found.unsettled = True
+                    return failed
                 except OSError as error:
                     failed.append((file, error))
             new = matching.new
@@ -209,6 +212,9 @@ class Settling:
             for file in new:
                 try:
                     self._read_new(file, candidates, found, first, now)
+                except Rewritten:
+                    found.begun = found.unsettled = True
+                    return failed
                 except OSError as error:
                     failed.append((file, error))
         return failed
@@ -330,11 +336,11 @@ class Settling:
     ) -> None:
         if generation in cut and cut[generation].lost:
             if not self._is_another_inputs(generation, file, candidates, found, now):
-                source = candidates.take(file, cut[generation].offset, cut[generation].number)
+                source = candidates.take(file, cut[generation].position_before())
                 self.keeping.find_again(generation, source, file.path, now)
         elif generation in cut:  # the copy that copytruncate made of it
             before = cut[generation]
-            copy = candidates.take(file, before.offset, before.number)
+            copy = candidates.take(file, before.position_before())
             copy.written = before.written
             try:
                 self.keeping.begin_again(generation, copied=True)
@@ -372,9 +378,7 @@ class Settling:
             return
         if first and not self.resumes:
             self._begin_at_last_lines(source)
-            candidates.take(file, source.offset)
-        else:
-            candidates.take(file)
+        candidates.take(file)
         self.keeping.take(source, file.path, now, live=file.live)
         found.appeared = found.appeared or (file.live and not first)
         found.rotated = found.rotated or not (file.live or first)

@@ -28,6 +28,7 @@ from tailmerge.position import (
     holds,
     new_number,
     read_position,
+    read_proof,
 )
 from tailmerge.system import Identity, System, identity, is_regular
 
@@ -120,20 +121,26 @@ class Source(OpenFile):
         """Go on from `offset` of what the file holds now.
 
         `cut_from` is the offset before a truncation: a writer that does not append leaves
-        at least so many NULs behind.
+        at least so many NULs behind. A file that is shorter was cut this moment.
         """
-        if offset:
-            length = min(MARKER, offset)
-            marker = self.read_at(length, offset - length)
-            self._begin(offset, cut_from, self.read_at(START, 0), marker)
-            self.encoding = find_encoding(self.head)
-        else:
-            self._begin(0, cut_from, self.read_at(HEAD, 0), b"")
+        length = min(MARKER, offset)
+        marker = self.read_at(length, offset - length) if offset else b""
+        if len(marker) < length:
+            offset, cut_from, marker = 0, offset, b""
+        self._begin(offset, cut_from, self.read_at(START if offset else HEAD, 0), marker)
+        self.encoding = find_encoding(self.head) if offset else None
 
-    def begin_at(self, offset: int, start: bytes, marker: bytes = b"") -> None:
-        """The same for a file of lines that was read already: what it begins with, and
-        the bytes before the offset."""
-        self._begin(offset, 0, start, marker)
+    def resume_at(self, position: Position) -> None:
+        """Go on where a position was recorded.
+
+        Raises:
+            Rewritten: it does not hold what was recorded: it may have been cut this moment.
+        """
+        proof = read_proof(self.read_at, position, START)
+        if proof is None:
+            raise Rewritten(self.path)
+        self._begin(position.offset, 0, *proof)
+        self.encoding = find_encoding(self.head) if position.offset else None
 
     def _begin(self, offset: int, cut_from: int, start: bytes, marker: bytes) -> None:
         self.offset = offset

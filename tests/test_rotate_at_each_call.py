@@ -1,0 +1,123 @@
+"""A rotation right before every single system call of a run: nothing lost, doubled, reordered.
+
+What a look found may be untrue at its next call. So a run is made as often as it has calls,
+and the log is turned over before another one of them each time; the next run reads the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import append
+
+from tailmerge import run_fully_async
+from tailmerge.system import System
+
+BEFORE = b"".join(b"before %03d\n" % n for n in range(300))
+MEANWHILE = b"".join(b"meanwhile %03d\n" % n for n in range(100))
+BEHIND = b"".join(b"behind %04d %s\n" % (n, b"x" * 90) for n in range(1000))
+
+
+class Turning(System):
+    """Turns the log over before its call of this number."""
+
+    def __init__(self, number: int, turn: Callable[[], None]) -> None:
+        self.left = number
+        self.turn = turn
+
+    def pass_call(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.turn()
+
+
+def _turning(name: str) -> Callable[..., Any]:
+    def call(self: Turning, *args: Any) -> Any:
+        self.pass_call()
+        return getattr(System, name)(self, *args)
+
+    return call
+
+
+CALLS = ("stat", "fstat", "open", "names", "read_at", "read_into", "leads_to", "write_at", "close")
+for _name in CALLS:
+    setattr(Turning, _name, _turning(_name))
+
+
+def shift() -> None:
+    for number in (2, 1):
+        if Path(f"a.log.{number}").exists():
+            os.rename(f"a.log.{number}", f"a.log.{number + 1}")
+
+
+def copytruncate() -> None:
+    shift()
+    shutil.copyfile("a.log", "a.log.1")
+    os.truncate("a.log", 0)
+
+
+def rename() -> None:
+    shift()
+    os.rename("a.log", "a.log.1")
+
+
+def merge(system: System | None = None) -> None:
+    run = run_fully_async(
+        ["a.log"], output_path="m.log", once=True, state_path="m.state", system=system
+    )
+    asyncio.run(run)
+
+
+@pytest.mark.parametrize(
+    ("old", "behind"),
+    [(False, BEHIND), (True, BEHIND), (True, BEHIND[: 3 * 103]), (True, b"")],
+    ids=["alone", "much behind", "little behind", "nothing behind"],
+)
+@pytest.mark.parametrize("rotate", [copytruncate, rename])
+def test_it_is_turned_over_at_each_call(
+    rotate: Callable[[], None],
+    old: bool,
+    behind: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A file that was cut between the comparing and the opening went on where the one before
+    had ended: what had been written to it was lost, and the copy merged once more."""
+
+    def turn_over() -> None:
+        rotate()
+        append("a.log", behind)
+
+    number, done = 0, False
+    while not done:
+        number += 1
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        expected = BEFORE + MEANWHILE
+        append("a.log", b"old\n" * old + BEFORE[:40])
+        merge()
+        append("a.log", BEFORE[40:])
+        if old:
+            expected = b"old\n" + expected
+            merge()
+            rename()
+            append("a.log", MEANWHILE[:50])
+            merge()
+            append("a.log", MEANWHILE[50:])
+        else:
+            append("a.log", MEANWHILE)
+        system = Turning(number, turn_over)
+        merge(system)
+        if done := system.left > 0:  # it has no more calls
+            turn_over()
+        merge()
+        assert (folder / "m.log").read_bytes() == expected + behind, number
+        shutil.rmtree(folder)
+    assert number > 20
