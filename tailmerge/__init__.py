@@ -53,6 +53,7 @@ Where things are, from the top; each module imports only from below its own line
     leftovers  what killed runs left beside their state
     series     the files of one input: where rotation is decided
     meeting    the first look at an input, where there is nothing to decide
+    nameholder which file has an input's own name, to the end of a look
     probe      whether anything happened to an input
     settling   what a look found, matched with what is known
     inheritance files that another input knows

@@ -7,6 +7,7 @@ name stands in it: then what rotated there rotated from that file.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import NamedTuple
@@ -113,6 +114,10 @@ class Folders:
 
     def _begin(self, since: float) -> float:
         return self._clock() if self._clock else since
+
+    def later(self, since: float) -> float:
+        """A time before which all listings were made that were asked for at `since`."""
+        return self._clock() if self._clock else math.nextafter(since, math.inf)
 
     def forget(self, path: str) -> None:
         """What was listed beside `path`, and elsewhere, is older than what was seen since."""

@@ -15,6 +15,7 @@ from tailmerge.match import Seen
 from tailmerge.packed import PackedSource
 from tailmerge.position import Position
 from tailmerge.source import Source
+from tailmerge.system import Identity
 
 
 class News(enum.IntEnum):
@@ -178,6 +179,12 @@ class Findings:
         self.unsettled = False
         self.begun = False
         """A file was found cut and begins again."""
+        self.current: Identity | None = None
+        """The file that the name led to when the look began; None: there was none."""
+        self.were_live: set[Identity] = set()
+        """What the name led to earlier in the look."""
+        self.doubtful = False
+        """What the live file holds may be newer than the listing of its folder."""
         self.blind = False
         """The beginning of a file could not be read."""
         self.finish: list[Source] = []

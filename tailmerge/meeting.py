@@ -9,6 +9,7 @@ to it nothing is done here, and the look decides (series.py).
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
 from tailmerge.encoding import find_encoding
 from tailmerge.folders import Folders
@@ -27,6 +28,14 @@ class Moved(Exception):
     it now is newer than that."""
 
 
+class Met(NamedTuple):
+    """The file is held open, the live one of its series."""
+
+    is_sure: bool
+    """Nothing stood beside it when what it holds was read. Else it changed since the folder
+    was listed: it may have grown, or was copied and cut."""
+
+
 class _MoreToDecide(Exception):
     """It is left to the look."""
 
@@ -38,11 +47,10 @@ def meet(
     registry: Registry,
     folders: Folders,
     now: float,
-) -> Generation | None:
+) -> Met | None:
     """Open the one file of a series; None, and nothing was done: there is more to decide.
 
-    Its name was asked for before the folder was listed: what is renamed, or cut, since then
-    shows, now or to the next probe.
+    Its name was asked for before the folder was listed: what is renamed since then shows.
 
     Raises:
         Moved: nothing stood beside it a moment ago, and now something may.
@@ -84,8 +92,10 @@ def meet(
     finally:
         if source is None:
             system.close(fd)
+    is_sure = known is not None or probe.saw_all(status)
     probe.meet(source, status)
-    return keeping.meet(source, known, status.st_size, now)
+    keeping.meet(source, known, status.st_size, now)
+    return Met(is_sure)
 
 
 def _find_known(keeping: Keeping) -> Generation | None:

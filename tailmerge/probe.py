@@ -91,9 +91,19 @@ class Probe:
     def has_begun(self) -> bool:
         return self._signature != b""
 
-    def saw(self, status: os.stat_result) -> bool:
-        """Whether the name led to this file when it was asked for last."""
-        return self._signature is not None and self._signature[:16] == _sign(status)[:16]
+    def see(self, status: os.stat_result | None) -> None:
+        """A look found another file under the name, or none: that is no news any more."""
+        self._signature = _sign(status) if status else None
+
+    def saw(self, status: os.stat_result | None) -> bool:
+        """Whether the name led to this file, or to none, when it was asked for last."""
+        if self._signature is None or status is None:
+            return self._signature is None and status is None
+        return self._signature[:16] == _sign(status)[:16]
+
+    def saw_all(self, status: os.stat_result) -> bool:
+        """The same, and that it did not change since."""
+        return self._signature == _sign(status)
 
     def meet(self, source: Source, status: os.stat_result) -> None:
         """The first look holds this file open: that it has grown since `begin` is no news."""

@@ -23,14 +23,14 @@ state tells of a parked file what it tells of an open one.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from tailmerge.beside import Beside
 from tailmerge.folders import Folders
 from tailmerge.generation import Findings, Generation, Look, News, plain_look
 from tailmerge.keeping import GONE_SECONDS, Keeping
-from tailmerge.match import Seen
 from tailmerge.meeting import Moved, meet
+from tailmerge.nameholder import NameHolder
 from tailmerge.packed import PackedSource
 from tailmerge.position import HEAD
 from tailmerge.probe import Probe
@@ -38,7 +38,7 @@ from tailmerge.registry import Registry
 from tailmerge.settling import Settling
 from tailmerge.source import Source
 from tailmerge.state import Entry
-from tailmerge.system import System, identity, is_regular
+from tailmerge.system import System
 
 SETTLE_SECONDS = 0.05
 """After a rotation was seen the folder is listed again so much later: a listing that was
@@ -59,7 +59,7 @@ class Series:
 
     __slots__ = (
         "_beside",
-        "_folders",
+        "_doubt",
         "_looked",
         "_probe",
         "_registry",
@@ -67,6 +67,7 @@ class Series:
         "_settling",
         "_system",
         "_unreadable",
+        "folders",
         "hand",
         "keeping",
         "path",
@@ -102,13 +103,15 @@ class Series:
         self._system = system
         self._registry = registry
         self._beside = Beside(self.keeping, system, registry, folders)
-        self._folders = folders
+        self.folders = folders
         self._rotate_wait = rotate_wait
         self.hand: Source | None = None
         """The file that is held open under the name, as the last probe found it."""
         self.seen = -1
         """Its size then, bytes."""
         self._looked = False
+        self._doubt: Findings | None = None
+        """What a look found that is to be looked at once more."""
         self._unreadable: frozenset[str] = NOTHING
         self.keeping.restore(entries)
         registry.present.append(self.keeping)
@@ -151,17 +154,48 @@ class Series:
 
     def look(self, now: float, *, hold: bool = False) -> Look:
         """Decide what is read from where; with `hold` nothing is let go of: it may be in use."""
-        if not self._looked and (look := self._meet(now)):
-            return look
-        found = Findings()
+        return look_at([self], now, hold=hold)[0]
+
+    def begin_look(self, now: float, *, hold: bool) -> Look | None:
+        """The same; None: what the file holds may be newer than the listing of its folder, so
+        that `confirm` is to be asked."""
+        if not self._looked and self._meet(now):
+            return None if self._doubt else self._plain()
+        return self._look(Findings(), now, hold=hold)
+
+    def confirm(self, now: float, *, hold: bool, last: bool) -> Look | None:
+        """Look once more, by a listing that is newer; None as before, unless it is the `last`."""
+        found, self._doubt = self._doubt, None
+        assert found
+        if not self.keeping.rotated and not self._has_forms(now):
+            return self._plain()
+        return self._look(found, now, hold=hold, last=last)
+
+    def _plain(self) -> Look:
+        live = self.keeping.live
+        assert live
+        assert live.source
+        return plain_look(live.source, live.size)
+
+    def _has_forms(self, now: float) -> bool:
+        try:
+            forms = self.folders.find_forms(self.path, self.keeping.name, now)
+            return next(forms, None) is not None
+        except OSError:
+            return True  # the look meets the same error
+
+    def _look(self, found: Findings, now: float, *, hold: bool, last: bool = False) -> Look | None:
         self._settle(found, now)
         for _ in range(MOST_CUTS):
             if not (found.begun or found.vanished):
                 break
             # What it holds now may be newer than the listing: another copy may stand there.
             found.begun = found.vanished = False
-            self._folders.forget(self.path)
+            self.folders.forget(self.path)
             self._settle(found, now)
+        if found.doubtful and not last:
+            self._doubt, found.doubtful = found, False
+            return None
         for generation in [] if hold else list(self.keeping.rotated):
             self._let_go_if_quiet(generation, found, now)
         unreadable = frozenset(path for path, _ in found.unreadable) or NOTHING
@@ -170,25 +204,28 @@ class Series:
         self._probe.trouble = found.error is not None or bool(unreadable)
         return self._answer(found, now)
 
-    def _meet(self, now: float) -> Look | None:
+    def _meet(self, now: float) -> bool:
         """The first look where there is nothing to decide, as for most of many inputs."""
         if not self._settling.begins_at_start:
-            return None
+            return False
         try:
-            met = meet(self.keeping, self._probe, self._system, self._registry, self._folders, now)
+            met = meet(self.keeping, self._probe, self._system, self._registry, self.folders, now)
         except Moved:
-            self._folders.forget(self.path)
+            self.folders.forget(self.path)
             self._looked = not self.keeping.rotated  # nothing is from before the first look
-            return None
+            return False
         if met is None:
-            return None
-        assert met.source
+            return False
         self._looked = True
+        self._doubt = None if met.is_sure else Findings()
         self.hand, self.seen = self._probe.hand, self._probe.seen
-        return plain_look(met.source, met.size)
+        return True
 
     def _settle(self, found: Findings, now: float) -> None:
-        live = self._find_live(found, now)
+        found.missing, found.error = False, None
+        was_seen = self._probe.has_begun
+        holder = NameHolder(self.keeping, self._probe, self._system, self._registry)
+        live = holder.find_live(found, now)
         self.keeping.take_up()
         self._glance(found)
         try:
@@ -196,10 +233,15 @@ class Series:
         except OSError as error:  # nothing is decided by a look that sees half
             found.error = error
             return
+        if not found.error and holder.has_moved(found):
+            return
         first, self._looked = not self._looked, True
         found.unreadable += self._beside.failed
-        rotated = [f for f in rotated if not self._settling.is_passed_over(f, first)]
+        passed = self._settling.is_passed_over
+        rotated = [f for f in rotated if f.identity in found.were_live or not passed(f, first)]
         self._settling.settle(rotated, live, found, first, now)
+        if live and not (was_seen and holder.is_as_seen(live)):
+            found.doubtful = True
         if found.missing and not any(self.keeping):
             self._registry.tell_missing(self.keeping.name)
 
@@ -217,51 +259,6 @@ class Series:
                     source.head = source.read_at(HEAD, 0)
                 except OSError:
                     found.blind = True  # the read that follows meets the same error
-
-    def _find_live(self, found: Findings, now: float) -> Seen | None:
-        """The file of this name, where it is not the one we hold already."""
-        try:
-            status = self._system.stat(self.path)
-        except OSError as error:
-            found.missing = isinstance(error, FileNotFoundError | NotADirectoryError)
-            if not found.missing:
-                found.error = error
-                return None  # it may be there as ever
-            current = None
-            self._probe.begin(None)
-        else:
-            self._probe.begin(status)
-            current = identity(status)
-            if not is_regular(status):
-                found.error = OSError(None, "is no longer a regular file, not read")
-                current = None
-            elif current in self._registry.outputs:
-                found.error = OSError(None, "is the output, not read")
-                current = None
-        keeping = self.keeping
-        live = keeping.live
-        parked = live and live.source and live.source.parked is not None
-        if live and live.source and not (parked and live.source.identity != current):
-            # It may have been cut, and then renamed.
-            try:
-                live.source.cut = live.source.cut or not live.source.is_unchanged()
-            except OSError as error:
-                found.error = error
-        if live and live.source and live.source.identity == current:
-            pass
-        elif live and not (live.position and live.position.identity == current):
-            live.path, live.changed = None, now
-            keeping.rotated.append(live)
-            keeping.live = None
-            found.rotated = found.unsettled = True
-        back = [g for g in keeping.rotated if g.source and g.source.identity == current]
-        if keeping.live is None and back:  # renamed back, or a symlink swapped back
-            keeping.rotated.remove(back[0])
-            keeping.live = back[0]
-            keeping.live.follow(self.path)
-        if keeping.live or current is None:
-            return None
-        return Seen(self.path, current, status.st_size, status.st_mtime, live=True)
 
     def _let_go_if_quiet(self, generation: Generation, found: Findings, now: float) -> None:
         """Close a rotated file that was quiet for the rotate wait; its position stays."""
@@ -342,3 +339,16 @@ class Series:
             held=len(held),
             over=self.keeping.is_over(),
         )
+
+
+def look_at(all_series: Sequence[Series], now: float, *, hold: bool = False) -> list[Look]:
+    """Look at many; what may have been turned over meanwhile once more, all by one listing."""
+    looks = [series.begin_look(now, hold=hold) for series in all_series]
+    for left in range(MOST_CUTS, 0, -1):
+        doubtful = [index for index, look in enumerate(looks) if look is None]
+        if not doubtful:
+            break
+        now = all_series[0].folders.later(now)
+        for index in doubtful:
+            looks[index] = all_series[index].confirm(now, hold=hold, last=left == 1)
+    return [look for look in looks if look]

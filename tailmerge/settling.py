@@ -348,7 +348,7 @@ class Settling:
                 copy.close()
                 raise
             self.keeping.take(copy, file.path, now, live=False)
-            found.rotated = found.rewritten = True
+            found.rotated = found.rewritten = found.doubtful = True
         elif not self._is_another_inputs(generation, file, candidates, found, now):
             self.keeping.resume(generation, file, candidates, now)
 

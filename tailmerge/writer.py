@@ -30,7 +30,7 @@ from tailmerge.plain import Plain
 from tailmerge.registry import Registry
 from tailmerge.report import OutputError, Report, StateError, TailmergeError, cannot_open
 from tailmerge.route import Growth, MakeRoute, Route
-from tailmerge.series import Series
+from tailmerge.series import Series, look_at
 from tailmerge.source import Source
 from tailmerge.state import Entry
 from tailmerge.stream import Carry, InputStream
@@ -293,7 +293,7 @@ class WriteThread(Lane):
         return look
 
     async def _real_look_all(self, series: Sequence[Series], now: float) -> list[Look]:
-        looks = [each.look(now) for each in series]
+        looks = look_at(series, now)
         if self._ledger:
             self._ledger.flush()
         return looks

@@ -67,9 +67,9 @@ def rename() -> None:
     os.rename("a.log", "a.log.1")
 
 
-def merge(system: System | None = None) -> None:
+def merge(*names: str, system: System | None = None) -> None:
     run = run_fully_async(
-        ["a.log"], output_path="m.log", once=True, state_path="m.state", system=system
+        names or ("a.log",), output_path="m.log", once=True, state_path="m.state", system=system
     )
     asyncio.run(run)
 
@@ -114,10 +114,43 @@ def test_it_is_turned_over_at_each_call(
         else:
             append("a.log", MEANWHILE)
         system = Turning(number, turn_over)
-        merge(system)
+        merge(system=system)
         if done := system.left > 0:  # it has no more calls
             turn_over()
         merge()
         assert (folder / "m.log").read_bytes() == expected + behind, number
+        shutil.rmtree(folder)
+    assert number > 20
+
+
+@pytest.mark.parametrize("behind", [BEHIND, BEHIND[: 3 * 103]], ids=["much", "little"])
+@pytest.mark.parametrize("rotate", [copytruncate, rename])
+def test_of_what_nothing_is_known_the_older_comes_first(
+    rotate: Callable[[], None], behind: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder is listed once for many inputs: what a file holds when it is opened may be
+    newer than that, and the copy of what it held before stand beside it by then."""
+    both = ("0.log", "a.log")
+    number, done = 0, False
+    while not done:
+        number += 1
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        for name in both:
+            append(name, b"")
+        merge(*both)
+        append("a.log", BEFORE)
+
+        def turn_over() -> None:
+            rotate()
+            append("a.log", behind)
+
+        system = Turning(number, turn_over)
+        merge(*both, system=system)
+        if done := system.left > 0:
+            turn_over()
+        merge(*both)
+        assert (folder / "m.log").read_bytes() == BEFORE + behind, number
         shutil.rmtree(folder)
     assert number > 20
