@@ -6,6 +6,7 @@ import fcntl
 import os
 import signal
 import subprocess
+import threading
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -26,18 +27,15 @@ def fifo(place: Place) -> Path:
 
 
 def open_writer(path: Path, live: Live) -> IO[bytes]:
-    """A writer of a named pipe; a reader must come within a moment."""
+    """A writer of a named pipe, which waits for its reader: it is there when that opens it."""
+    opened: list[int] = []
+    threading.Thread(target=lambda: opened.append(os.open(path, os.O_WRONLY)), daemon=True).start()
 
-    def connect() -> int | None:
-        assert live.process.poll() is None, live.err
-        try:
-            return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:
-            return None  # nobody reads it yet
+    def connect() -> list[int]:
+        assert opened or live.process.poll() is None, live.err
+        return opened
 
-    fd = eventually(connect)
-    os.set_blocking(fd, True)
-    return open(fd, "wb", buffering=0)
+    return open(eventually(connect)[0], "wb", buffering=0)
 
 
 # standard input
