@@ -13,8 +13,8 @@ from typing import Self
 from tailmerge.hands import Hands
 from tailmerge.match import Seen
 from tailmerge.packed import open_any
-from tailmerge.position import Position
-from tailmerge.source import Source
+from tailmerge.position import Position, holds
+from tailmerge.source import Source, open_source
 from tailmerge.system import Identity, System
 
 
@@ -76,11 +76,26 @@ class Candidates:
         Raises:
             Unclear: it could not be read.
         """
-        source = self.open(file)
         try:
+            if position.packed and file.path not in self._opened:
+                return self._fits_packed(position, file)
+            source = self.open(file)
             return source is not None and source.fits(position)
         except OSError as error:
             raise Unclear(file, error) from error
+
+    def _fits_packed(self, position: Position, file: Seen) -> bool:
+        """By its bytes as they are: to decompress all that is kept at each look would take long."""
+        if file.size != position.offset:
+            return False
+        try:
+            source = open_source(self._system, file.path, self._hands)
+        except OSError:
+            return False  # as in `open`
+        try:
+            return source.identity == file.identity and holds(source.read_at, position)
+        finally:
+            source.close()
 
     def is_copy(self, file: Seen, other: Seen) -> bool:
         """Whether `other` begins with all the bytes of `file`.

@@ -178,7 +178,7 @@ class Findings:
         """What was not read to its end is gone since this look: its name may just have moved."""
         self.unsettled = False
         self.begun = False
-        """A file was found cut and begins again."""
+        """A file was found cut and begins again, or a name moved: the listing is too old."""
         self.current: Identity | None = None
         """The file that the name led to when the look began; None: there was none."""
         self.were_live: set[Identity] = set()
@@ -197,7 +197,7 @@ class Findings:
         """This file could not be looked into; it is tried again."""
         self.unclear = True
         if isinstance(error, FileNotFoundError):
-            self.unsettled = True  # renamed since: the next look finds its new name
+            self.begun = self.unsettled = True  # renamed since: all is looked at once more
             self.missing = self.missing or file.live
         elif file.live:
             self.error = error

@@ -29,6 +29,10 @@ GONE_SECONDS = 1.0
 """How long a file must be nowhere to be seen before what was not read of it is given up."""
 
 
+WRITTEN_SECONDS = 60.0
+"""What is compressed is written to its end without a pause that is so long."""
+
+
 class Keeping:
     """The generations of one series, the rotated ones oldest first."""
 
@@ -148,7 +152,8 @@ class Keeping:
         Raises:
             OSError: nothing can be known of it.
         """
-        source = open_any(self._system, file.path, self._registry.hands)
+        whole = time.time() - file.modified >= WRITTEN_SECONDS
+        source = open_any(self._system, file.path, self._registry.hands, check=not whole)
         try:
             if isinstance(source, PackedSource):
                 position, size = source.packed_position(), file.size
@@ -162,6 +167,25 @@ class Keeping:
         self.rotated.append(generation)
         self._registry.claim(file.identity, self, generation)
 
+    def remember_copies(self, copies: Iterable[Seen], candidates: Candidates) -> None:
+        """A compressed copy whose original is deleted is all that a later run finds of it.
+
+        Where the original's writer went on after it was compressed, the position lies behind
+        the copy's end, and would not tell it.
+        """
+        for file in copies:
+            copy = candidates.open(file)
+            for generation in list(self.rotated) if copy else ():
+                source = generation.source
+                if not copy or not source or not source.is_deleted():
+                    continue
+                try:
+                    size = copy.size()
+                    if size < source.offset and source.begins_with(copy, size):
+                        self.pass_over(file)
+                except OSError:
+                    continue  # it is compared again at the next look
+
     def resume(
         self, generation: Generation, file: Seen, candidates: Candidates, now: float
     ) -> None:
@@ -170,9 +194,10 @@ class Keeping:
         position = generation.position
         if position is None:
             return
-        plain = not isinstance(candidates.open(file), PackedSource)  # else sizes say nothing
-        same = plain and file.size == generation.size == position.offset
-        if position.packed or (same and not file.live):
+        is_read = position.packed
+        if not is_read and not file.live and file.size == generation.size == position.offset:
+            is_read = not isinstance(candidates.open(file), PackedSource)  # else sizes say nothing
+        if is_read:
             generation.position = position._replace(identity=file.identity)
             self._registry.claim(file.identity, self, generation)
             if file.live:

@@ -116,7 +116,7 @@ OPENERS: dict[str, Callable[[Any], IO[bytes]]] = {
 class PackedSource(Source):
     """A compressed file; offsets and sizes are of its decompressed bytes."""
 
-    __slots__ = ("_at", "_file", "_kind", "_length", "_tail")
+    __slots__ = ("_at", "_end", "_file", "_kind", "_length", "_tail")
 
     def __init__(self, system: System, fd: int, path: str, file: Identity, kind: str) -> None:
         self._kind = kind
@@ -124,6 +124,8 @@ class PackedSource(Source):
         self._length: int | None = None
         self._at = 0
         self._tail = b""
+        self._end = b""
+        """Its last bytes: what was read to its end before is known by them."""
         super().__init__(system, fd, path, file)
 
     def size(self) -> int:
@@ -133,14 +135,16 @@ class PackedSource(Source):
             NotThereYet: its end mark is missing.
         """
         if self._length is None:
+            end = b""
             try:
-                while self._file.read(BLOCK):
-                    pass
-                self._length = self._file.tell()
+                while data := self._file.read(BLOCK):
+                    end = (end + data[-MARKER:])[-MARKER:]
+                length = self._file.tell()
                 self._file.seek(0)
             except _find_errors() as error:
                 raise NotThereYet(None, f"is not a whole compressed file: {error}") from error
             self._at, self._tail = 0, b""
+            self._length, self._end = length, end
         return self._length
 
     def read_at(self, length: int, offset: int) -> bytes:
@@ -150,6 +154,10 @@ class PackedSource(Source):
     def read_into(self, view: memoryview, offset: int) -> int:
         """Forward at the speed of decompressing; back beyond the last bytes from the start."""
         self.hold()
+        if self._length is not None and offset >= self._length - len(self._end):
+            known = self._end[offset - self._length + len(self._end) :][: len(view)]
+            view[: len(known)] = known
+            return len(known)
         begin = self._at - len(self._tail)
         got = 0
         if begin <= offset < self._at:
@@ -225,10 +233,13 @@ def find_compression(start: bytes) -> str | None:
     return next((kind for magic, kind in MAGIC if start.startswith(magic)), None)
 
 
-def open_any(system: System, path: str, hands: Hands | None = None) -> Source:
+def open_any(
+    system: System, path: str, hands: Hands | None = None, *, check: bool = True
+) -> Source:
     """Open a regular file, compressed or not, to be read from its first byte.
 
-    Where there are too many open ones `hands` close some.
+    Where there are too many open ones `hands` close some. `check`: that a compressed one is
+    whole, for which all of it is decompressed.
 
     Raises:
         NotThereYet: it is compressed and has no end mark.
@@ -240,7 +251,8 @@ def open_any(system: System, path: str, hands: Hands | None = None) -> Source:
         if kind is None:
             return plain
         packed = PackedSource(system, plain.fd, path, plain.identity, kind)
-        packed.size()
+        if check:
+            packed.size()
         return packed
     except BaseException:
         plain.close()

@@ -7,6 +7,7 @@ what is to be read is opened, oldest first.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 
@@ -23,6 +24,9 @@ from tailmerge.position import Position
 from tailmerge.registry import Registry
 from tailmerge.source import Rewritten, Source
 from tailmerge.system import Identity, System
+
+MAKING_SECONDS = 1.0
+"""What is being compressed was written to less than so long ago, mostly."""
 
 
 class Settling:
@@ -124,7 +128,10 @@ class Settling:
         if live:
             unknown.append(live)
         for file in list(unknown):
-            if self._halves and (error := self._halves.find(file)):
+            if _is_in_the_making(file, rotated):
+                unknown.remove(file)
+                self.waits = found.unclear = True
+            elif self._halves and (error := self._halves.find(file)):
                 unknown.remove(file)
                 self._note(file, error, rotated, found, now)
         if unknown:
@@ -194,7 +201,7 @@ class Settling:
                     unknown = [file for file in unknown if file is not unclear.file]
             self.waits = self.waits or bool(matching.copies)
             self._copies = tuple(file for file in matching.copies if file.compressed)
-            self._remember_copies(candidates)
+            self.keeping.remember_copies(self._copies, candidates)
             if any(file.live for file in matching.new):
                 copies = frozenset(file.identity for file in matching.copies)
                 self._beside.came_up_together = copies or NOTHING
@@ -225,8 +232,7 @@ class Settling:
         """Half a compressed file is waited for while its original stands, or somebody writes."""
         if isinstance(error, NotThereYet) and not file.live:
             self.waits = found.unclear = True
-            original = os.path.splitext(file.path)[0]
-            stands = any(f.path == original for f in rotated) or original == self.keeping.path
+            stands = _has_original(file, rotated)
             self._halves = self._halves or Halves(self._rotate_wait)
             if not self._halves.is_damaged(file, error, now) or stands:
                 return
@@ -259,26 +265,7 @@ class Settling:
                 return  # what is not seen is not known, and looked for by the next run
             self._copies = [f for f in found if f.compressed and f.identity not in known]
             with Candidates(self._system, held, self._registry.hands) as candidates:
-                self._remember_copies(candidates)
-
-    def _remember_copies(self, candidates: Candidates) -> None:
-        """A compressed copy whose original is deleted is all that a later run finds of it.
-
-        Where the original's writer went on after it was compressed, the position lies behind
-        the copy's end, and would not tell it.
-        """
-        for file in self._copies:
-            copy = candidates.open(file)
-            for generation in list(self.keeping.rotated) if copy else ():
-                source = generation.source
-                if not copy or not source or not source.is_deleted():
-                    continue
-                try:
-                    size = copy.size()
-                    if size < source.offset and source.begins_with(copy, size):
-                        self.keeping.pass_over(file)
-                except OSError:
-                    continue  # it is compared again at the next look
+                self.keeping.remember_copies(self._copies, candidates)
 
     def _compare(
         self, unknown: list[Seen], standing: list[Seen], candidates: Candidates, now: float
@@ -394,3 +381,16 @@ def _is_unchanged(source: Source) -> bool:
         return source.is_unchanged()
     except OSError:
         return True
+
+
+def _has_original(file: Seen, rotated: Iterable[Seen]) -> bool:
+    """Whether what a compressed file is made of, by its name, stands beside it."""
+    original = os.path.splitext(file.path)[0]
+    return any(f.path == original for f in rotated)
+
+
+def _is_in_the_making(file: Seen, rotated: Iterable[Seen]) -> bool:
+    """Whether it is being compressed: to decompress it at each look would take long."""
+    if not file.compressed or abs(time.time() - file.modified) >= MAKING_SECONDS:
+        return False
+    return not file.live and _has_original(file, rotated)
