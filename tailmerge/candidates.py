@@ -132,10 +132,13 @@ class Candidates:
                 raise Unclear(file, error) from error
         return None
 
-    def take(self, file: Seen, position: Position | None = None) -> Source:
+    def take(
+        self, file: Seen, position: Position | None = None, held: Source | None = None
+    ) -> Source:
         """Keep this file open beyond the look, to be read on from a position.
 
-        None: it is new, and is read from where it is.
+        None: it is new, and is read from where it is. `held` is the same content, read ahead:
+        it is read on from there, and its next read proves that.
 
         Raises:
             Rewritten: the file was cut since it was compared.
@@ -143,7 +146,10 @@ class Candidates:
         source = self._opened[file.path]
         assert source is not None, f"{file.path} was not opened"
         if position:
-            source.resume_at(position)
+            if held:
+                source.go_on_as(held)
+            else:
+                source.resume_at(position)
             source.number = position.number or source.number
         elif not source.offset:
             source.start_at(0)

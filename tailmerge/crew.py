@@ -23,6 +23,9 @@ from tailmerge.tail import tail_async
 LOOKS = 50
 """So many inputs are looked at in one call: in a few milliseconds."""
 
+CONFIRMED = 1000
+"""So many are looked at once more by one listing."""
+
 READS = 100
 """So many are read in one call."""
 
@@ -87,12 +90,18 @@ class Crew:
 
     async def look_at(self, tails: Sequence[SeriesTail]) -> list[Look]:
         """Look at inputs for the first time; one listing of a folder serves them all."""
-        now, looks = asyncio.get_running_loop().time(), list[Look]()
+        now, looks = asyncio.get_running_loop().time(), list[Look | None]()
+        around = self._around
         for some in _split(tails, LOOKS):
-            looks += await self._around.output.look_all([tail.series for tail in some], now)
-            if self._around.ending.stopped:
+            looks += await around.output.begin_looks([tail.series for tail in some], now)
+            if around.ending.stopped:
                 break
-        return looks
+        doubtful = [tail.series for tail, look in zip(tails, looks, strict=False) if look is None]
+        confirmed = list[Look]()
+        for again in _split(doubtful, CONFIRMED):
+            confirmed += await around.output.confirm(again, now)
+        rest = iter(confirmed)
+        return [look or next(rest) for look in looks]
 
     async def _begin(self, tails: list[SeriesTail]) -> None:
         """All are looked at before the first one is read: its output may be stuck for hours."""

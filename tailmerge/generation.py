@@ -193,6 +193,12 @@ class Findings:
         self.unclear = False
         """A file of the series could not be looked into: what it holds is not decided."""
 
+    def begin_again(self) -> None:
+        """All is looked at once more: what is wrong now counts."""
+        self.missing = self.unclear = False
+        self.error = self.twin = None
+        self.unreadable = []
+
     def note(self, file: Seen, error: OSError) -> None:
         """This file could not be looked into; it is tried again."""
         self.unclear = True

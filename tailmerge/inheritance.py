@@ -7,7 +7,6 @@ of inputs that changed since the run before.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 
 from tailmerge.candidates import Candidates
 from tailmerge.generation import Findings, Generation
@@ -16,7 +15,7 @@ from tailmerge.match import Seen
 from tailmerge.packed import open_any
 from tailmerge.position import Position
 from tailmerge.registry import Registry
-from tailmerge.source import Rewritten, Source
+from tailmerge.source import Source
 from tailmerge.system import System
 
 
@@ -113,8 +112,5 @@ class Inheritance:
         keeping.give_away(generation)
         generation.source, generation.position = None, position
         self._keeping.rotated.append(generation)
-        self._keeping.resume(generation, file, candidates, now)
-        if held and held.written and generation.source:  # it was read ahead
-            with suppress(Rewritten):  # cut this moment: its next read finds that, too
-                generation.source.resume_at(held.position_before())
-            generation.source.written = held.written
+        ahead = held if held and held.is_ahead else None
+        self._keeping.resume(generation, file, candidates, now, held=ahead)

@@ -155,6 +155,8 @@ class Keeping:
         whole = time.time() - file.modified >= WRITTEN_SECONDS
         source = open_any(self._system, file.path, self._registry.hands, check=not whole)
         try:
+            if source.identity != file.identity:
+                raise FileNotFoundError(file.path)  # renamed this moment
             if isinstance(source, PackedSource):
                 position, size = source.packed_position(), file.size
             else:
@@ -187,9 +189,18 @@ class Keeping:
                     continue  # it is compared again at the next look
 
     def resume(
-        self, generation: Generation, file: Seen, candidates: Candidates, now: float
+        self,
+        generation: Generation,
+        file: Seen,
+        candidates: Candidates,
+        now: float,
+        *,
+        held: Source | None = None,
     ) -> None:
-        """A known file was found: it is opened where there is more to read, or may be."""
+        """A known file was found: it is opened where there is more to read, or may be.
+
+        `held` is what another input read ahead of it.
+        """
         generation.path = file.path
         position = generation.position
         if position is None:
@@ -204,7 +215,7 @@ class Keeping:
                 self.rotated.remove(generation)
                 self.live = generation
             return
-        source = candidates.take(file, position)
+        source = candidates.take(file, position, held)
         generation.source, generation.position = source, None
         generation.size, generation.changed = file.size, now
         if file.live:

@@ -8,11 +8,24 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 BLOCK = 512 * 1024
 """Bytes read at a time: what is done for each block costs half of what it does for 256 KiB,
 and more than this no longer fits the processor's own memory everywhere (docs/design.md)."""
+
+
+class Chunk(NamedTuple):
+    """What one read brought, as indexes into the buffer."""
+
+    begin: int
+    """Where the source's offset is."""
+    cut: int
+    """Behind the last newline; `begin` where there is none."""
+    end: int
+    """Behind the last byte."""
+    at_end: bool
+    """The file, or what was asked of it, ended here."""
 
 
 Cut = Callable[[bytes | bytearray, int, int], int]

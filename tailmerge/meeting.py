@@ -86,6 +86,8 @@ def meet(
         number = position.number if position else 0
         begun = Source(system, fd, keeping.path, file, number=number)
         _begin(begun, position)
+        if known is None:
+            status = system.fstat(fd)  # as it was when it was read, not before
         source = begun
     except (OSError, _MoreToDecide):
         return None

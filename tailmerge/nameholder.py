@@ -80,10 +80,8 @@ class NameHolder:
             return False  # the next call meets the same error
         if self._probe.saw(status):
             return False
+        found.were_live |= {file for file in (self._probe.identity, found.current) if file}
         self._probe.see(status)
-        if found.current:
-            found.were_live.add(found.current)
-        found.begun = found.unsettled = True
         return True
 
     def is_as_seen(self, live: Seen) -> bool:
@@ -95,7 +93,7 @@ class NameHolder:
         held = self._keeping.live
         source = held and held.source
         if not source or source.offset or source.identity != live.identity:
-            return True
+            return True  # with -n, too: what is older than the last lines is not asked for
         try:
             return self._probe.saw_all(source.status())
         except OSError:

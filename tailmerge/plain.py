@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 
 from tailmerge.batch import EDGE, Batch, Bytes, Span, lines_batch
 from tailmerge.feed import HOP, Asked, Feed, Progress
-from tailmerge.lines import BLOCK
+from tailmerge.lines import BLOCK, Chunk
 from tailmerge.output import Output
 from tailmerge.position import MARKER
 from tailmerge.report import still_owes
 from tailmerge.route import OF_SOURCE, Growth, Route, Turn
-from tailmerge.source import BUFFER, Chunk, Rewritten, Source, Torn
+from tailmerge.source import BUFFER, Rewritten, Source, Torn
 from tailmerge.stream import Carry
 
 MOST_SPANS = 50

@@ -11,7 +11,7 @@ from tailmerge.generation import News
 from tailmerge.keeping import Keeping
 from tailmerge.settling import Settling
 from tailmerge.source import Source
-from tailmerge.system import System, identity
+from tailmerge.system import Identity, System, identity
 
 RECHECK_SECONDS = 1.0
 """How often what nobody tells of is looked at: late lines, copies, what was unreadable."""
@@ -90,6 +90,14 @@ class Probe:
     @property
     def has_begun(self) -> bool:
         return self._signature != b""
+
+    @property
+    def identity(self) -> Identity | None:
+        """The file that the name led to when it was asked for last."""
+        if not self._signature:
+            return None
+        device, inode, _, _ = _PACKED.unpack(self._signature)
+        return device, inode
 
     def see(self, status: os.stat_result | None) -> None:
         """A look found another file under the name, or none: that is no news any more."""

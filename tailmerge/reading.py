@@ -9,10 +9,10 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-from tailmerge.lines import BLOCK, cut_lines, end_line
+from tailmerge.lines import BLOCK, Chunk, cut_lines, end_line
 from tailmerge.position import MARKER
 from tailmerge.records import Records
-from tailmerge.source import Chunk, Source, Torn
+from tailmerge.source import Source, Torn
 
 AT_HAND = 24 * 1024 * 1024
 """Bytes of blocks that glibc keeps at hand."""

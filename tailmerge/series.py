@@ -160,22 +160,20 @@ class Series:
         """The same; None: what the file holds may be newer than the listing of its folder, so
         that `confirm` is to be asked."""
         if not self._looked and self._meet(now):
-            return None if self._doubt else self._plain()
+            live = self.keeping.live
+            assert live
+            assert live.source
+            return None if self._doubt else plain_look(live.source, live.size)
         return self._look(Findings(), now, hold=hold)
 
     def confirm(self, now: float, *, hold: bool, last: bool) -> Look | None:
         """Look once more, by a listing that is newer; None as before, unless it is the `last`."""
         found, self._doubt = self._doubt, None
         assert found
-        if not self.keeping.rotated and not self._has_forms(now):
-            return self._plain()
+        keeping = self.keeping
+        if keeping.live and not keeping.rotated and not self._has_forms(now):
+            return self._conclude(found, now, hold=hold)  # it has only grown
         return self._look(found, now, hold=hold, last=last)
-
-    def _plain(self) -> Look:
-        live = self.keeping.live
-        assert live
-        assert live.source
-        return plain_look(live.source, live.size)
 
     def _has_forms(self, now: float) -> bool:
         try:
@@ -196,6 +194,9 @@ class Series:
         if found.doubtful and not last:
             self._doubt, found.doubtful = found, False
             return None
+        return self._conclude(found, now, hold=hold)
+
+    def _conclude(self, found: Findings, now: float, *, hold: bool) -> Look:
         for generation in [] if hold else list(self.keeping.rotated):
             self._let_go_if_quiet(generation, found, now)
         unreadable = frozenset(path for path, _ in found.unreadable) or NOTHING
@@ -222,7 +223,7 @@ class Series:
         return True
 
     def _settle(self, found: Findings, now: float) -> None:
-        found.missing, found.error = False, None
+        found.begin_again()
         was_seen = self._probe.has_begun
         holder = NameHolder(self.keeping, self._probe, self._system, self._registry)
         live = holder.find_live(found, now)
@@ -234,6 +235,7 @@ class Series:
             found.error = error
             return
         if not found.error and holder.has_moved(found):
+            found.begun = found.unsettled = True
             return
         first, self._looked = not self._looked, True
         found.unreadable += self._beside.failed
@@ -342,13 +344,28 @@ class Series:
 
 
 def look_at(all_series: Sequence[Series], now: float, *, hold: bool = False) -> list[Look]:
-    """Look at many; what may have been turned over meanwhile once more, all by one listing."""
-    looks = [series.begin_look(now, hold=hold) for series in all_series]
+    """Look at these."""
+    looks = begin_looks(all_series, now, hold=hold)
+    doubtful = [series for series, look in zip(all_series, looks, strict=True) if look is None]
+    confirmed = iter(confirm(doubtful, now, hold=hold))
+    return [look or next(confirmed) for look in looks]
+
+
+def begin_looks(
+    all_series: Sequence[Series], now: float, *, hold: bool = False
+) -> list[Look | None]:
+    """Look at these; None where it is to be confirmed: something may have been turned over."""
+    return [series.begin_look(now, hold=hold) for series in all_series]
+
+
+def confirm(doubtful: Sequence[Series], now: float, *, hold: bool = False) -> list[Look]:
+    """Look once more, all by one listing that is newer than what they hold."""
+    looks: list[Look | None] = [None for _ in doubtful]
     for left in range(MOST_CUTS, 0, -1):
-        doubtful = [index for index, look in enumerate(looks) if look is None]
-        if not doubtful:
+        indexes = [index for index, look in enumerate(looks) if look is None]
+        if not indexes:
             break
-        now = all_series[0].folders.later(now)
-        for index in doubtful:
-            looks[index] = all_series[index].confirm(now, hold=hold, last=left == 1)
+        now = doubtful[0].folders.later(now)
+        for index in indexes:
+            looks[index] = doubtful[index].confirm(now, hold=hold, last=left == 1)
     return [look for look in looks if look]

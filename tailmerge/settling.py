@@ -373,6 +373,8 @@ class Settling:
     def _begin_at_last_lines(self, source: Source) -> None:
         if self._lines is not None and not isinstance(source, PackedSource):
             source.start_at(find_last_lines(source.read_at, source.size(), self._lines))
+            if source.offset and not source.marker.endswith(b"\n"):
+                source.start_at(0)  # cut and written to this moment: no line begins there
 
 
 def _is_unchanged(source: Source) -> bool:

@@ -12,12 +12,11 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from tailmerge.encoding import find_encoding
 from tailmerge.hands import Hands
 from tailmerge.history import START, History
-from tailmerge.lines import BLOCK, Cut, cut_lines
+from tailmerge.lines import BLOCK, Chunk, Cut, cut_lines
 from tailmerge.openfile import OpenFile
 from tailmerge.position import (
     HEAD,
@@ -53,19 +52,6 @@ class Refused(Exception):
 
 class Torn(Exception):
     """The file became shorter while a long line was copied out of it."""
-
-
-class Chunk(NamedTuple):
-    """What one read brought, as indexes into the buffer."""
-
-    begin: int
-    """Where the source's offset is."""
-    cut: int
-    """Behind the last newline; `begin` where there is none."""
-    end: int
-    """Behind the last byte."""
-    at_end: bool
-    """The file, or what was asked of it, ended here."""
 
 
 class Source(OpenFile):
@@ -155,6 +141,11 @@ class Source(OpenFile):
         """The bytes behind `offset` when the end was last reached, up to a block of them."""
         self.scanned = offset
         """There is no newline between `offset` and here."""
+
+    def go_on_as(self, other: Source) -> None:
+        """Go on where another one of the same content is, which was read ahead."""
+        self._begin(other.offset, 0, other.head, other.marker)
+        self.history, self.written = other.history, other.written
 
     def can_park(self, *, forced: bool = False) -> bool:
         return not self.cut and super().can_park(forced=forced)

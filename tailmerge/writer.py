@@ -14,6 +14,8 @@ import os
 import stat
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, TypeVar
 
 from tailmerge.batch import lines_batch
 from tailmerge.feed import Asked, Feed, Progress
@@ -30,7 +32,7 @@ from tailmerge.plain import Plain
 from tailmerge.registry import Registry
 from tailmerge.report import OutputError, Report, StateError, TailmergeError, cannot_open
 from tailmerge.route import Growth, MakeRoute, Route
-from tailmerge.series import Series, look_at
+from tailmerge.series import Series, begin_looks, confirm
 from tailmerge.source import Source
 from tailmerge.state import Entry
 from tailmerge.stream import Carry, InputStream
@@ -39,6 +41,9 @@ from tailmerge.system import Identity, System
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Errors of a state that may pass while a run begins; others are wrong for good."""
+
+
+T = TypeVar("T")
 
 
 class WriteThread(Lane):
@@ -194,11 +199,15 @@ class WriteThread(Lane):
 
     async def look(self, series: Series, now: float, *, hold: bool = False) -> Look:
         """Look for a series' files; what becomes known by it is kept in the state."""
-        return await self.send(self._real_look, series, now, hold)
+        return await self.send(self._real_look, partial(series.look, now, hold=hold))
 
-    async def look_all(self, series: Sequence[Series], now: float) -> list[Look]:
-        """The same for many series."""
-        return await self.send(self._real_look_all, series, now)
+    async def begin_looks(self, series: Sequence[Series], now: float) -> list[Look | None]:
+        """The same for many series; None where it is to be confirmed."""
+        return await self.send(self._real_look, begin_looks, series, now)
+
+    async def confirm(self, series: Sequence[Series], now: float) -> list[Look]:
+        """Look once more where that is to be done."""
+        return await self.send(self._real_look, confirm, series, now)
 
     async def known(self, registry: Registry, series: Iterable[Series]) -> dict[str, list[Entry]]:
         """What earlier runs left, by the input's absolute name; from now on the state
@@ -286,17 +295,11 @@ class WriteThread(Lane):
                 self._failed = error  # what it left is for the next run to prove
                 raise
 
-    async def _real_look(self, series: Series, now: float, hold: bool) -> Look:
-        look = series.look(now, hold=hold)
+    async def _real_look(self, look: Callable[..., T], *args: Any) -> T:
+        found = look(*args)
         if self._ledger:
             self._ledger.flush()
-        return look
-
-    async def _real_look_all(self, series: Sequence[Series], now: float) -> list[Look]:
-        looks = look_at(series, now)
-        if self._ledger:
-            self._ledger.flush()
-        return looks
+        return found
 
     async def _real_write(self, data: bytes) -> None:
         async with self._in_turn() as output:

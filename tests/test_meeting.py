@@ -15,7 +15,7 @@ from helpers import Faulty, append, before, fault
 from tailmerge.folders import Folders
 from tailmerge.generation import Look, News
 from tailmerge.registry import Registry
-from tailmerge.series import Series
+from tailmerge.series import Series, begin_looks, confirm
 from tailmerge.state import Entry
 from tailmerge.system import System
 
@@ -68,14 +68,14 @@ def paths(look: Look) -> list[str]:
     return [source.path for source, _ in look.reads]
 
 
-def test_a_new_file_takes_one_call_of_each_kind() -> None:
+def test_a_new_file_takes_few_calls() -> None:
     append("a.log", b"1\n" * 9000)
     system = Counting()
     series = make(system)
     look = series.look(0.0)
     assert look.is_plain
     assert paths(look) == ["a.log"]
-    assert system.calls == {"stat": 1, "open": 1, "fstat": 1, "read_at": 1}
+    assert system.calls == {"stat": 1, "open": 1, "fstat": 2, "read_at": 1}
     assert series.stands()
     assert series.probe(0.0) is News.NONE
 
@@ -84,7 +84,7 @@ def test_what_its_name_was_found_to_lead_to_is_not_asked_for_again() -> None:
     append("a.log", b"1\n")
     system = Counting()
     assert make(system, status=os.stat("a.log")).look(0.0).is_plain
-    assert system.calls == {"open": 1, "fstat": 1, "read_at": 1}
+    assert system.calls == {"open": 1, "fstat": 2, "read_at": 1}
 
 
 @pytest.mark.parametrize(("lines", "reads"), [(3, 1), (9000, 2)])
@@ -164,17 +164,38 @@ def test_a_rotation_since_its_name_was_found_is_followed_too() -> None:
     assert paths(made[-1].look(0.0)) == ["a.log.1", "a.log"]
 
 
-def test_a_copytruncate_in_the_middle_is_followed_the_older_content_first() -> None:
+@pytest.mark.parametrize("call", ["open", "fstat", "read_at"])
+def test_a_copytruncate_in_the_middle_is_followed_the_older_content_first(call: str) -> None:
     def rotate() -> None:
         shutil.copyfile("a.log", "a.log.1")
         os.truncate("a.log", 0)
         append("a.log", b"3\n")
 
     append("a.log", b"1\n2\n")
-    system = Faulty(open=[before(rotate)])
+    system = Faulty(**{call: [before(rotate)]})
     series = make(system)
     assert paths(series.look(0.0)) == ["a.log.1", "a.log"]
     assert system.spent
+
+
+def test_what_was_met_and_then_renamed_to_another_input_is_looked_at_once_more() -> None:
+    """It was taken over by that one, and the look at what it had been failed."""
+    append("a.log", b"1\n")
+    append("b.log", b"")
+    system, registry = System(), Registry()
+    folders = Folders(system)
+    a, b = (
+        Series(name, system, registry, folders, status=os.stat(name)) for name in ("a.log", "b.log")
+    )
+    made.extend((a, b))
+    append("a.log", b"2\n")
+    first = begin_looks([a], 0.0)
+    assert first == [None]
+    os.rename("a.log", "b.log")
+    assert paths(b.look(0.0)) == ["b.log"]
+    [look] = confirm([a], 0.0)
+    assert look.reads == ()
+    assert look.missing
 
 
 def test_what_grew_since_it_was_found_is_no_news() -> None:

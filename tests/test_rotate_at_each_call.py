@@ -154,3 +154,54 @@ def test_of_what_nothing_is_known_the_older_comes_first(
         assert (folder / "m.log").read_bytes() == BEFORE + behind, number
         shutil.rmtree(folder)
     assert number > 20
+
+
+def test_a_first_run_passes_over_what_was_rotated_before_it_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that was live when the run began is not one of those, whatever its name is now."""
+    outcomes = []
+    while not outcomes or outcomes[-1][1]:
+        folder = tmp_path / str(len(outcomes))
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        append("a.log.1", b"old\n")
+        append("a.log", BEFORE)
+
+        def turn_over() -> None:
+            rename()
+            append("a.log", BEHIND)
+
+        system = Turning(len(outcomes) + 1, turn_over)
+        merge(system=system)
+        if system.left > 0:
+            turn_over()
+        merge()
+        outcomes.append(((folder / "m.log").read_bytes(), system.left <= 0))
+    before_it_began = [merged for merged, _ in outcomes].index(BEFORE + BEHIND)
+    assert before_it_began < 10
+    assert {merged for merged, _ in outcomes[:before_it_began]} <= {BEHIND}
+    assert {merged for merged, _ in outcomes[before_it_began:]} == {BEFORE + BEHIND}
+
+
+@pytest.mark.parametrize("lines", [None, 500])
+@pytest.mark.parametrize("names", [("a.log",), ("a-20260101.log", "a-20260102.log")])
+def test_a_one_shot_run_merges_what_grows_at_each_call(
+    lines: int | None, names: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is looked at once more is read as far as it was there, not up to 0."""
+    number, left = 0, 0
+    while left <= 0:
+        number += 1
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        for name in names:
+            append(name, BEFORE)
+        system = Turning(number, lambda: append(names[-1], b"more\n"))
+        run = run_fully_async(names, output_path="m.log", once=True, lines=lines, system=system)
+        asyncio.run(run)
+        expected = BEFORE * len(names)
+        assert Path("m.log").read_bytes() in (expected, expected + b"more\n"), number
+        left = system.left
+    assert number > 10

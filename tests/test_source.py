@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from helpers import Faulty, append, before, fault
 
-from tailmerge.lines import BLOCK
+from tailmerge.lines import BLOCK, Chunk
 from tailmerge.position import HEAD, MARKER, fits
 from tailmerge.reading import Reading
-from tailmerge.source import BUFFER, SCAN, Chunk, Refused, Rewritten, Torn, open_source
+from tailmerge.source import BUFFER, SCAN, Refused, Rewritten, Torn, open_source
 from tailmerge.system import System
 
 
