@@ -61,6 +61,7 @@ Where things are, from the top; each module imports only from below its own line
     beside     the rotated forms beside a file, as a look finds them
     keeping    the files of a series that are kept in mind
     candidates files that may be known ones, compared by content
+    examiner   large compressed files, recognised on a thread of their own
     generation one file of a series, and what a look found
     registry   which file belongs to which input
     folders    which rotated forms stand where

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Self
 
+from tailmerge.examiner import Examiner
 from tailmerge.hands import Hands
 from tailmerge.match import Seen
-from tailmerge.packed import open_any
+from tailmerge.packed import PackedSource, open_any
 from tailmerge.position import Position, holds
 from tailmerge.source import Source, open_source
 from tailmerge.system import Identity, System
@@ -30,9 +31,17 @@ class Unclear(Exception):
 class Candidates:
     """The unknown files of one look, open as long as it lasts."""
 
-    def __init__(self, system: System, known: Iterable[Source], hands: Hands | None = None) -> None:
-        """`known` are the series' files that are held open, by these `hands`."""
+    def __init__(
+        self,
+        system: System,
+        known: Iterable[Source],
+        hands: Hands | None = None,
+        examiner: Examiner | None = None,
+    ) -> None:
+        """`known` are the series' files that are held open, by these `hands`; what the
+        `examiner` decompressed is not decompressed here."""
         self._hands = hands
+        self._examiner = examiner
         self._system = system
         self._known: dict[Identity, Source] = {source.identity: source for source in known}
         self._opened: dict[str, Source | None] = {}
@@ -59,8 +68,13 @@ class Candidates:
         raise self._failed[file.path]
 
     def _open(self, file: Seen) -> Source | None:
+        answer = self._examiner.answer(file) if self._examiner else None
         try:
-            source = open_any(self._system, file.path, self._hands)
+            if isinstance(answer, OSError):
+                raise answer
+            source = open_any(self._system, file.path, self._hands, check=answer is None)
+            if answer and isinstance(source, PackedSource):
+                source.is_whole(*answer)
         except OSError as error:  # renamed since it was seen, or closed to us, or damaged
             self._failed[file.path] = error
             return None

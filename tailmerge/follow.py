@@ -204,6 +204,8 @@ class SeriesTail:
     async def take_in(self, look: Look) -> None:
         """Act upon a look."""
         self._look = look
+        if look.pending:
+            return
         self._open.forget({source for source, _ in look.reads})
         self._tell(look)
         for source in look.finish:
@@ -250,6 +252,10 @@ class SeriesTail:
         while not done:
             assert self._look
             look = self._look
+            if look.pending and not self._around.ending.stopped:
+                await asyncio.sleep(look.again or 0)
+                await self._look_again()
+                continue
             for source, size in look.reads:
                 until = size if self._around.once else None
                 if until is not None and self._around.window is None and is_read(source, until):

@@ -132,6 +132,8 @@ class Look(NamedTuple):
     """What was not read to its end is nowhere to be seen: it may be found a moment later."""
     held: int = 0
     """Files of the series that are held open."""
+    pending: bool = False
+    """Nothing is decided yet: a large compressed file is being decompressed."""
     over: bool = False
     """The file is a compressed one: once it is read nothing more can come."""
 
@@ -183,6 +185,8 @@ class Findings:
         """The file that the name led to when the look began; None: there was none."""
         self.were_live: set[Identity] = set()
         """What the name led to earlier in the look."""
+        self.pending = False
+        """Nothing is decided: a large compressed file is being decompressed."""
         self.doubtful = False
         """What the live file holds may be newer than the listing of its folder."""
         self.blind = False
@@ -195,7 +199,7 @@ class Findings:
 
     def begin_again(self) -> None:
         """All is looked at once more: what is wrong now counts."""
-        self.missing = self.unclear = False
+        self.missing = self.unclear = self.pending = False
         self.error = self.twin = None
         self.unreadable = []
 

@@ -116,7 +116,7 @@ OPENERS: dict[str, Callable[[Any], IO[bytes]]] = {
 class PackedSource(Source):
     """A compressed file; offsets and sizes are of its decompressed bytes."""
 
-    __slots__ = ("_at", "_end", "_file", "_kind", "_length", "_tail")
+    __slots__ = ("_at", "_file", "_kind", "_length", "_tail", "end")
 
     def __init__(self, system: System, fd: int, path: str, file: Identity, kind: str) -> None:
         self._kind = kind
@@ -124,27 +124,33 @@ class PackedSource(Source):
         self._length: int | None = None
         self._at = 0
         self._tail = b""
-        self._end = b""
+        self.end = b""
         """Its last bytes: what was read to its end before is known by them."""
         super().__init__(system, fd, path, file)
 
-    def size(self) -> int:
+    def is_whole(self, length: int, end: bytes) -> None:
+        """It was decompressed already, to this length and end."""
+        self._length, self.end = length, end
+
+    def size(self, is_stopped: Callable[[], bool] = lambda: False) -> int:
         """The decompressed size, bytes; the whole file is read for it once.
 
         Raises:
-            NotThereYet: its end mark is missing.
+            NotThereYet: its end mark is missing, or it was stopped.
         """
         if self._length is None:
             end = b""
             try:
                 while data := self._file.read(BLOCK):
+                    if is_stopped():
+                        raise NotThereYet(None, "was not decompressed to its end")
                     end = (end + data[-MARKER:])[-MARKER:]
                 length = self._file.tell()
                 self._file.seek(0)
             except _find_errors() as error:
                 raise NotThereYet(None, f"is not a whole compressed file: {error}") from error
             self._at, self._tail = 0, b""
-            self._length, self._end = length, end
+            self._length, self.end = length, end
         return self._length
 
     def read_at(self, length: int, offset: int) -> bytes:
@@ -154,8 +160,8 @@ class PackedSource(Source):
     def read_into(self, view: memoryview, offset: int) -> int:
         """Forward at the speed of decompressing; back beyond the last bytes from the start."""
         self.hold()
-        if self._length is not None and offset >= self._length - len(self._end):
-            known = self._end[offset - self._length + len(self._end) :][: len(view)]
+        if self._length is not None and offset >= self._length - len(self.end):
+            known = self.end[offset - self._length + len(self.end) :][: len(view)]
             view[: len(known)] = known
             return len(known)
         begin = self._at - len(self._tail)

@@ -17,6 +17,7 @@ from tailmerge.rotation import rotated_forms
 from tailmerge.system import Identity
 
 if TYPE_CHECKING:
+    from tailmerge.examiner import Examiner
     from tailmerge.generation import Generation
     from tailmerge.keeping import Keeping
 
@@ -31,6 +32,8 @@ class Registry:
     def __init__(self, hands: Hands | None = None) -> None:
         """`hands` hold the files open; None: as many as there are."""
         self.hands = Hands() if hands is None else hands
+        self.examiner: Examiner | None = None
+        """Who decompresses large files; None: who meets them."""
         self._owners: dict[Identity, tuple[Keeping, Generation]] = {}
         self.outputs: set[Identity] = set()
         """What we write or wrote to: never an input."""

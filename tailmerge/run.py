@@ -20,6 +20,7 @@ from tailmerge.discover import (
     is_pattern,
 )
 from tailmerge.ending import Ending
+from tailmerge.examiner import Examiner
 from tailmerge.folders import Folders
 from tailmerge.follow import SeriesTail
 from tailmerge.generation import News
@@ -87,6 +88,8 @@ class Run:
         self.began = time.time() - CLOCK_TICK
         """Seconds since the epoch, by the clock that files have."""
         self.registry = Registry(Hands(self.system.descriptor_limit()))
+        if not settings.once:  # else nobody's lines wait
+            self.registry.examiner = Examiner(self.system)
         self.folders = Folders(self.system, asyncio.get_running_loop().time)
         self.own = Own(
             self.settings.output_path, self.settings.state_path, self.registry, self.system
@@ -108,6 +111,9 @@ class Run:
                     raise
                 holder = await lane.call(self.system.lock_holder, self.settings.output_path)
                 raise output_busy(self.settings.output_path, holder) from None
+            finally:
+                if self.registry.examiner:
+                    self.registry.examiner.close()
 
     async def _run(self, lane: Lane) -> None:
         discovery, own, readable = await lane.call(self._look_around)

@@ -47,6 +47,9 @@ read while names moved may have missed one."""
 MOST_CUTS = 10
 """So many copytruncates are followed within one look."""
 
+EXAMINED_SECONDS = 0.1
+"""How often it is asked whether a large compressed file is decompressed."""
+
 AHEAD_SECONDS = 1.0
 """How often a file is looked at that could be let go of but for lines that wait."""
 
@@ -197,6 +200,8 @@ class Series:
         return self._conclude(found, now, hold=hold)
 
     def _conclude(self, found: Findings, now: float, *, hold: bool) -> Look:
+        if found.pending:
+            return Look(again=EXAMINED_SECONDS, pending=True)
         for generation in [] if hold else list(self.keeping.rotated):
             self._let_go_if_quiet(generation, found, now)
         unreadable = frozenset(path for path, _ in found.unreadable) or NOTHING

@@ -6,15 +6,13 @@ what is to be read is opened, oldest first.
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 
 from tailmerge.beside import NOTHING, Beside
 from tailmerge.candidates import Candidates, Unclear
 from tailmerge.generation import Findings, Generation
-from tailmerge.halves import Halves
+from tailmerge.halves import Halves, has_original, is_examined, is_in_the_making
 from tailmerge.inheritance import Inheritance
 from tailmerge.keeping import Keeping
 from tailmerge.lines import find_last_lines
@@ -24,9 +22,6 @@ from tailmerge.position import Position
 from tailmerge.registry import Registry
 from tailmerge.source import Rewritten, Source
 from tailmerge.system import Identity, System
-
-MAKING_SECONDS = 1.0
-"""What is being compressed was written to less than so long ago, mostly."""
 
 
 class Settling:
@@ -119,6 +114,10 @@ class Settling:
         self.waits = False
         held = keeping.held()
         unknown = [f for f in rotated if f.identity not in held and f.size > 0]
+        examiner = self._registry.examiner
+        if examiner and any(is_examined(f, rotated, keeping, examiner) for f in unknown):
+            found.pending = True
+            return  # what is in it may be older than all the rest
         for generation in keeping.rotated:
             if not (first and generation.position and not self.resumes):
                 generation.path = None
@@ -128,7 +127,7 @@ class Settling:
         if live:
             unknown.append(live)
         for file in list(unknown):
-            if _is_in_the_making(file, rotated):
+            if is_in_the_making(file, rotated, examiner):
                 unknown.remove(file)
                 self.waits = found.unclear = True
             elif self._halves and (error := self._halves.find(file)):
@@ -191,7 +190,8 @@ class Settling:
         keeping = self.keeping
         failed: list[tuple[Seen, OSError]] = []
         known = [g.source for g in keeping.held().values() if g.source]
-        with Candidates(self._system, known, self._registry.hands) as candidates:
+        registry = self._registry
+        with Candidates(self._system, known, registry.hands, registry.examiner) as candidates:
             while True:
                 try:
                     cut, matching = self._compare(unknown, standing, candidates, now)
@@ -232,7 +232,7 @@ class Settling:
         """Half a compressed file is waited for while its original stands, or somebody writes."""
         if isinstance(error, NotThereYet) and not file.live:
             self.waits = found.unclear = True
-            stands = _has_original(file, rotated)
+            stands = has_original(file, rotated)
             self._halves = self._halves or Halves(self._rotate_wait)
             if not self._halves.is_damaged(file, error, now) or stands:
                 return
@@ -383,16 +383,3 @@ def _is_unchanged(source: Source) -> bool:
         return source.is_unchanged()
     except OSError:
         return True
-
-
-def _has_original(file: Seen, rotated: Iterable[Seen]) -> bool:
-    """Whether what a compressed file is made of, by its name, stands beside it."""
-    original = os.path.splitext(file.path)[0]
-    return any(f.path == original for f in rotated)
-
-
-def _is_in_the_making(file: Seen, rotated: Iterable[Seen]) -> bool:
-    """Whether it is being compressed: to decompress it at each look would take long."""
-    if not file.compressed or abs(time.time() - file.modified) >= MAKING_SECONDS:
-        return False
-    return not file.live and _has_original(file, rotated)

@@ -6,14 +6,16 @@ import asyncio
 import gzip
 import os
 import random
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import append
+from helpers import append, said
 from test_series import Run, follow
 
-from tailmerge import run_fully_async
+from tailmerge import examiner, run_fully_async
 from tailmerge.lines import BLOCK
 from tailmerge.packed import PackedSource
 from tailmerge.system import System
@@ -144,3 +146,127 @@ def test_a_file_that_is_compressed_and_gone_before_it_is_opened_is_read_in_its_p
     asyncio.run(run)
     assert not os.path.exists("a.log.1")
     assert Path("m.log").read_bytes() == LINES + b"new\n"
+
+
+class Slow:
+    """Decompressing that begins and ends when the test says so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        size = PackedSource.size
+
+        def wait(source: PackedSource, *args: Callable[[], bool]) -> int:
+            if threading.current_thread().name == "tailmerge-examiner":
+                self.begun.set()
+                assert self.go_on.wait(30)
+            return size(source, *args)
+
+        monkeypatch.setattr(PackedSource, "size", wait)
+        monkeypatch.setattr(examiner, "LARGE", 1000)
+
+
+async def until(done: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not done():
+            await asyncio.sleep(0.01)
+
+
+def merged() -> bytes:
+    return Path("m.log").read_bytes() if os.path.exists("m.log") else b""
+
+
+@pytest.mark.parametrize("sort", [False, True])
+async def test_while_a_large_one_is_recognised_others_go_on_and_its_own_input_waits(
+    sort: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that owns the files decompressed it, and did nothing else meanwhile."""
+    append("a.log", LINES[: 21 * 100])
+    append("b.log", b"")
+    state = {"output_path": "m.log", "state_path": "m.state", "sort": sort, "window": 0.1}
+    await run_fully_async(["a.log", "b.log"], once=True, **state)
+    append("a.log", LINES[21 * 100 :])
+    os.rename("a.log", "a.log.1")
+    compress("a.log.1")
+    append("a.log", b"new\n")
+    slow, stop = Slow(monkeypatch, tmp_path), asyncio.Event()
+    run = asyncio.ensure_future(run_fully_async(["a.log", "b.log"], 0.01, stop=stop, **state))
+    await until(slow.begun.is_set)
+    for n in range(3):
+        append("b.log", b"b %d\n" % n)
+        if not sort:  # there the other input's next line may be the earlier one
+            await until(lambda n=n: merged().endswith(b"b %d\n" % n))
+    assert merged().startswith(LINES[: 21 * 100])
+    assert b"new" not in merged()
+    slow.go_on.set()
+    await until(lambda: b"new\n" in merged())
+    stop.set()
+    await run
+    lines = merged().splitlines(keepends=True)
+    assert b"".join(line for line in lines if not line.startswith(b"b ")) == LINES + b"new\n"
+    assert lines.count(b"b 2\n") == 1
+
+
+async def test_a_run_ends_while_a_large_one_is_recognised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append("a.log", LINES)
+    await run_fully_async(["a.log"], output_path="m.log", state_path="m.state", once=True)
+    os.rename("a.log", "a.log.1")
+    compress("a.log.1")
+    append("a.log", b"new\n")
+    slow, stop = Slow(monkeypatch, tmp_path), asyncio.Event()
+    run = asyncio.ensure_future(
+        run_fully_async(["a.log"], 0.01, "m.log", state_path="m.state", stop=stop)
+    )
+    await until(slow.begun.is_set)
+    stop.set()
+    await asyncio.wait_for(run, 10)
+    slow.go_on.set()
+    assert merged() == LINES
+    await run_fully_async(["a.log"], output_path="m.log", state_path="m.state", once=True)
+    assert merged() == LINES + b"new\n"
+
+
+async def test_a_large_one_that_is_damaged_is_said_and_the_live_file_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append("a.log", LINES)
+    await run_fully_async(["a.log"], output_path="m.log", state_path="m.state", once=True)
+    os.rename("a.log", "a.log.1")
+    size = compress("a.log.1", age=100)
+    os.truncate("a.log.1.gz", size - 20)
+    os.utime("a.log.1.gz", (time.time() - 100,) * 2)
+    append("a.log", b"new\n")
+    slow, stop = Slow(monkeypatch, tmp_path), asyncio.Event()
+    slow.go_on.set()
+    words, report = said()
+    run = asyncio.ensure_future(
+        run_fully_async(["a.log"], 0.01, "m.log", state_path="m.state", stop=stop, report=report)
+    )
+    await until(lambda: merged() == LINES + b"new\n")
+    stop.set()
+    await run
+    assert [word for word in words if "not a whole compressed file" in word]
+    assert slow.begun.is_set()
+
+
+async def test_while_one_without_an_original_is_written_its_input_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append("a.log", b"1\n")
+    await run_fully_async(["a.log"], output_path="m.log", state_path="m.state", once=True)
+    packed = gzip.compress(LINES, 1)
+    append("a.log.1.gz", packed[:5000])
+    slow, stop = Slow(monkeypatch, tmp_path), asyncio.Event()
+    run = asyncio.ensure_future(
+        run_fully_async(["a.log"], 0.01, "m.log", state_path="m.state", stop=stop)
+    )
+    await until(slow.begun.is_set)
+    append("a.log.1.gz", packed[5000:9000])
+    append("a.log", b"2\n")
+    await until(lambda: merged() == b"1\n2\n")
+    append("a.log.1.gz", packed[9000:])
+    slow.go_on.set()
+    await until(lambda: merged() == b"1\n2\n" + LINES)
+    stop.set()
+    await run
