@@ -13,14 +13,11 @@ import threading
 from typing import NamedTuple
 
 from tailmerge.match import Seen
-from tailmerge.packed import PackedSource, open_any
+from tailmerge.packed import NotThereYet, PackedSource, open_any
 from tailmerge.system import Identity, System
 
 LARGE = 1024 * 1024
 """Smaller ones, bytes as they are, are decompressed where they are met: in some 50 ms."""
-
-REMEMBERED = 100
-"""So many answers are kept at most."""
 
 
 class Examined(NamedTuple):
@@ -32,9 +29,17 @@ class Examined(NamedTuple):
     """Its last decompressed bytes."""
 
 
-Answer = Examined | OSError | None
+class _Case:
+    """One file, by device and inode."""
 
-_Key = tuple[Identity, int, float]
+    __slots__ = ("answer", "done", "file")
+
+    def __init__(self, file: Seen) -> None:
+        self.file = file
+        """As it was seen, with the name that it has by now."""
+        self.answer: Examined | NotThereYet | None = None
+        """None: nothing is known; whoever opens it meets the same error, or none."""
+        self.done = False
 
 
 class Examiner:
@@ -42,35 +47,40 @@ class Examiner:
 
     def __init__(self, system: System) -> None:
         self._system = system
-        self._answers: dict[_Key, Answer] = {}
-        """None: it is not known yet."""
-        self._under_way: dict[Identity, _Key] = {}
-        self._asked: queue.SimpleQueue[Seen | None] = queue.SimpleQueue()
+        self._cases: dict[Identity, _Case] = {}
+        self._asked: queue.SimpleQueue[_Case | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._stopped = False
 
     def is_changing(self, file: Seen) -> bool:
         """Whether it was written to since its examination was begun, which goes on."""
-        return self._under_way.get(file.identity, _key(file)) != _key(file)
+        case = self._cases.get(file.identity)
+        return case is not None and not case.done and case.file.size != file.size
 
     def is_pending(self, file: Seen) -> bool:
         """Whether it is being examined: from now on, where nobody asked before."""
         if file.size < LARGE or self._stopped:
             return False
-        key = _key(file)
-        if key not in self._answers:
-            self._answers[key], self._under_way[file.identity] = None, key
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._work, name="tailmerge-examiner", daemon=True
-                )
-                self._thread.start()
-            self._asked.put(file)
-        return self._answers[key] is None
+        case = self._cases.get(file.identity)
+        if case and not case.done:
+            if case.file.size == file.size:
+                case.file = case.file._replace(path=file.path)
+            return True
+        if case and _is_same(case.file, file):
+            return False
+        case = self._cases[file.identity] = _Case(file)
+        if self._thread is None:
+            self._thread = threading.Thread(
+                target=self._work, name="tailmerge-examiner", daemon=True
+            )
+            self._thread.start()
+        self._asked.put(case)
+        return True
 
-    def answer(self, file: Seen) -> Answer:
+    def answer(self, file: Seen) -> Examined | NotThereYet | None:
         """What was found of it; None: it was not examined."""
-        return self._answers.get(_key(file))
+        case = self._cases.get(file.identity)
+        return case.answer if case and case.done and _is_same(case.file, file) else None
 
     def close(self) -> None:
         """What is under way is given up."""
@@ -80,32 +90,29 @@ class Examiner:
     # on its own thread
 
     def _work(self) -> None:
-        while (file := self._asked.get()) and not self._stopped:
+        while (case := self._asked.get()) and not self._stopped:
+            path = case.file.path
             try:
-                answer: Answer = self._examine(file)
-            except OSError as error:
-                answer = error
-            except BaseException as error:  # somebody waits for an answer
-                self._note(file, OSError(None, f"cannot be decompressed: {error}"))
-                raise
-            self._note(file, answer)
+                case.answer = self._examine(case.file)
+            except NotThereYet as error:
+                case.answer = error
+            except Exception:  # whoever opens it meets it, and says it
+                if case.file.path != path:
+                    self._asked.put(case)  # renamed meanwhile
+                    continue
+            case.done = True
 
-    def _note(self, file: Seen, answer: Answer) -> None:
-        self._answers[_key(file)] = answer
-        self._under_way.pop(file.identity, None)
-        for key in [key for key, known in self._answers.items() if known][:-REMEMBERED]:
-            del self._answers[key]
-
-    def _examine(self, file: Seen) -> Answer:
+    def _examine(self, file: Seen) -> Examined | None:
         source = open_any(self._system, file.path, check=False)
         try:
-            if source.identity != file.identity or not isinstance(source, PackedSource):
-                raise FileNotFoundError(file.path)  # renamed, or written anew since
-            length = source.size(lambda: self._stopped)
-            return Examined(length, source.end)
+            if source.identity != file.identity:
+                raise FileNotFoundError(file.path)  # renamed since
+            if not isinstance(source, PackedSource):
+                return None  # its name only looks so
+            return Examined(source.size(lambda: self._stopped), source.end)
         finally:
             source.close()
 
 
-def _key(file: Seen) -> _Key:
-    return file.identity, file.size, file.modified
+def _is_same(one: Seen, other: Seen) -> bool:
+    return (one.size, one.modified) == (other.size, other.modified)

@@ -203,9 +203,10 @@ class SeriesTail:
 
     async def take_in(self, look: Look) -> None:
         """Act upon a look."""
-        self._look = look
-        if look.pending:
+        if look.pending:  # what is held open stays so
+            self._look = (self._look or look)._replace(pending=True, again=look.again)
             return
+        self._look = look
         self._open.forget({source for source, _ in look.reads})
         self._tell(look)
         for source in look.finish:

@@ -74,7 +74,9 @@ def _find_errors() -> tuple[type[Exception], ...]:
     import lzma
     import zlib
 
-    return EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile
+    zstd = _import_zstd()
+    errors = EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile
+    return (*errors, zstd.ZstdError) if zstd else errors
 
 
 def _open_gzip(raw: Any) -> IO[bytes]:
@@ -95,12 +97,17 @@ def _open_xz(raw: Any) -> IO[bytes]:
     return cast(IO[bytes], lzma.LZMAFile(raw))
 
 
-def _open_zstd(raw: IO[bytes]) -> IO[bytes]:
+def _import_zstd() -> Any:
     for name in ZSTD_MODULES:
         try:
-            module = importlib.import_module(name)
+            return importlib.import_module(name)
         except ImportError:
             continue
+    return None
+
+
+def _open_zstd(raw: IO[bytes]) -> IO[bytes]:
+    if module := _import_zstd():
         return cast(IO[bytes], module.ZstdFile(raw))
     raise OSError(None, "is compressed with zstd; to read it: pip install 'tailmerge[zstd]'")
 

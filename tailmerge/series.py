@@ -242,7 +242,11 @@ class Series:
         if not found.error and holder.has_moved(found):
             found.begun = found.unsettled = True
             return
-        first, self._looked = not self._looked, True
+        first = not self._looked
+        if self._settling.is_pending(rotated, first):
+            found.pending = True
+            return
+        self._looked = True
         found.unreadable += self._beside.failed
         passed = self._settling.is_passed_over
         rotated = [f for f in rotated if f.identity in found.were_live or not passed(f, first)]

@@ -93,9 +93,7 @@ class Settling:
 
     def is_passed_over(self, file: Seen, first: bool) -> bool:
         """Whether it is from before the first look, and not to be read."""
-        if not first and file.identity not in self._unpassed:
-            return False
-        if self.resumes or file.path in self._named or file.modified >= self._passed_before:
+        if not self._is_from_before(file, first):
             return False
         try:
             self.keeping.pass_over(file)
@@ -106,6 +104,24 @@ class Settling:
         self.newest = file
         return True
 
+    def _is_from_before(self, file: Seen, first: bool) -> bool:
+        if not first and file.identity not in self._unpassed:
+            return False
+        is_read = self.resumes or file.path in self._named
+        return not is_read and file.modified < self._passed_before
+
+    def is_pending(self, rotated: Sequence[Seen], first: bool) -> bool:
+        """Whether large compressed files are being decompressed, to see what they are.
+
+        Nothing is decided meanwhile: what is in them may be older than all the rest.
+        """
+        examiner, held = self._registry.examiner, self.keeping.held()
+        if examiner is None:
+            return False
+        unknown = (f for f in rotated if f.identity not in held)
+        to_read = [f for f in unknown if not self._is_from_before(f, first)]
+        return any([is_examined(f, rotated, self.keeping, examiner) for f in to_read])
+
     def settle(
         self, rotated: list[Seen], live: Seen | None, found: Findings, first: bool, now: float
     ) -> None:
@@ -114,10 +130,6 @@ class Settling:
         self.waits = False
         held = keeping.held()
         unknown = [f for f in rotated if f.identity not in held and f.size > 0]
-        examiner = self._registry.examiner
-        if examiner and any(is_examined(f, rotated, keeping, examiner) for f in unknown):
-            found.pending = True
-            return  # what is in it may be older than all the rest
         for generation in keeping.rotated:
             if not (first and generation.position and not self.resumes):
                 generation.path = None
@@ -127,7 +139,7 @@ class Settling:
         if live:
             unknown.append(live)
         for file in list(unknown):
-            if is_in_the_making(file, rotated, examiner):
+            if is_in_the_making(file, rotated, self._registry.examiner):
                 unknown.remove(file)
                 self.waits = found.unclear = True
             elif self._halves and (error := self._halves.find(file)):
@@ -256,6 +268,7 @@ class Settling:
 
     def remember_copies(self) -> None:
         """At the end of the run, where a copy may not have been whole when it was seen."""
+        registry = self._registry
         held = [g.source for g in self.keeping.rotated if g.source]
         if any(source.is_deleted() for source in held):
             known = {g.position.identity for g in self.keeping.rotated if g.position}
@@ -264,7 +277,7 @@ class Settling:
             except OSError:
                 return  # what is not seen is not known, and looked for by the next run
             self._copies = [f for f in found if f.compressed and f.identity not in known]
-            with Candidates(self._system, held, self._registry.hands) as candidates:
+            with Candidates(self._system, held, registry.hands, registry.examiner) as candidates:
                 self.keeping.remember_copies(self._copies, candidates)
 
     def _compare(

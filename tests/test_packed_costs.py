@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import append, said
@@ -270,3 +271,128 @@ async def test_while_one_without_an_original_is_written_its_input_goes_on(
     await until(lambda: merged() == b"1\n2\n" + LINES)
     stop.set()
     await run
+
+
+class Following:
+    """A run with a state that follows a.log, beside which a large file was compressed."""
+
+    def __init__(self, **how: Any) -> None:
+        self.words, report = said()
+        self.stop = asyncio.Event()
+        how = {"state_path": "m.state", "report": report, "stop": self.stop} | how
+        self.run = asyncio.ensure_future(run_fully_async(["a.log"], 0.01, "m.log", **how))
+
+    async def end(self) -> bytes:
+        self.stop.set()
+        await self.run
+        return merged()
+
+
+async def leave_unread(*, age: float = 0, lines: bytes = LINES) -> None:
+    """An earlier run read a line of a file that has these by now, and is compressed."""
+    append("a.log", b"0\n")
+    await run_fully_async(["a.log"], output_path="m.log", state_path="m.state", once=True)
+    append("a.log", lines)
+    os.rename("a.log", "a.log.1")
+    compress("a.log.1", age)
+    append("a.log", b"new\n")
+
+
+async def test_one_that_is_renamed_while_it_is_decompressed_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await leave_unread()
+    slow, following = Slow(monkeypatch, tmp_path), Following()
+    await until(slow.begun.is_set)
+    os.rename("a.log.1.gz", "a.log.2.gz")
+    await asyncio.sleep(0.3)
+    slow.go_on.set()
+    await until(lambda: merged().endswith(b"new\n"))
+    assert await following.end() == b"0\n" + LINES + b"new\n"
+
+
+async def test_one_whose_time_is_set_behind_its_last_byte_is_not_taken_for_unfinished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """cp -p does so. The newer lines of the live file came before its own."""
+    await leave_unread(age=100)
+    slow, following = Slow(monkeypatch, tmp_path), Following()
+    await until(slow.begun.is_set)
+    os.utime("a.log.1.gz", (time.time() - 5000,) * 2)
+    await asyncio.sleep(0.3)
+    assert b"new" not in merged()
+    slow.go_on.set()
+    await until(lambda: merged().endswith(b"new\n"))
+    assert await following.end() == b"0\n" + LINES + b"new\n"
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), RuntimeError("odd")])
+async def test_an_error_of_its_thread_is_met_again_where_the_file_is_opened(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of the disk may be over by then; the file was given up for the whole run."""
+    await leave_unread()
+    size, failed = PackedSource.size, threading.Event()
+
+    def fail(source: PackedSource, *args: Callable[[], bool]) -> int:
+        if threading.current_thread().name == "tailmerge-examiner" and not failed.is_set():
+            failed.set()
+            raise error
+        return size(source, *args)
+
+    monkeypatch.setattr(PackedSource, "size", fail)
+    monkeypatch.setattr(examiner, "LARGE", 1000)
+    following = Following()
+    await until(lambda: merged().endswith(b"new\n"))
+    assert failed.is_set()
+    assert await following.end() == b"0\n" + LINES + b"new\n"
+
+
+async def test_a_plain_file_with_the_name_of_a_compressed_one_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(examiner, "LARGE", 1000)
+    await leave_unread()
+    os.unlink("a.log.1.gz")
+    append("a.log.1.gz", b"0\n" + LINES)
+    following = Following()
+    await until(lambda: merged().endswith(b"new\n"))
+    assert await following.end() == b"0\n" + LINES + b"new\n"
+
+
+async def test_more_of_them_than_anybody_keeps_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a hundred answers were kept, and the input waited for ever."""
+    monkeypatch.setattr(examiner, "LARGE", 10)
+    append("a.log", b"0\n")
+    await run_fully_async(["a.log"], output_path="m.log", state_path="m.state", once=True)
+    os.rename("a.log", "a.log.200")
+    for number in range(199, 80, -1):
+        append(f"a.log.{number}", b"%d\n" % number)
+        compress(f"a.log.{number}")
+    append("a.log", b"new\n")
+    following = Following()
+    await until(lambda: merged().endswith(b"new\n"))
+    expected = [b"0", *(b"%d" % number for number in range(199, 80, -1)), b"new"]
+    assert (await following.end()).split() == expected
+
+
+async def test_the_last_lines_are_asked_of_the_live_file_too_where_one_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(examiner, "LARGE", 1000)
+    append("a.log.1", LINES)
+    compress("a.log.1")
+    append("a.log", b"1\n2\n3\n")
+    words, report = said()
+    stop = asyncio.Event()
+    names = ["a.log", "a.log.1.gz"]
+    run = asyncio.ensure_future(
+        run_fully_async(names, 0.01, "m.log", lines=2, stop=stop, report=report)
+    )
+    await until(lambda: merged().endswith(b"3\n"))
+    append("a.log", b"4\n")
+    await until(lambda: merged().endswith(b"4\n"))
+    stop.set()
+    await run
+    assert merged() == LINES + b"2\n3\n4\n"
+    assert not [word for word in words if "appeared" in word or "rotated" in word]
