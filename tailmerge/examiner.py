@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from typing import NamedTuple
 
 from tailmerge.match import Seen
@@ -18,6 +19,9 @@ from tailmerge.system import Identity, System
 
 LARGE = 1024 * 1024
 """Smaller ones, bytes as they are, are decompressed where they are met: in some 50 ms."""
+
+FORGET_SECONDS = 3600.0
+"""How long an answer is kept that nobody asks for: by then the file is known, or gone."""
 
 
 class Examined(NamedTuple):
@@ -32,7 +36,7 @@ class Examined(NamedTuple):
 class _Case:
     """One file, by device and inode."""
 
-    __slots__ = ("answer", "done", "file")
+    __slots__ = ("answer", "asked", "done", "file")
 
     def __init__(self, file: Seen) -> None:
         self.file = file
@@ -40,6 +44,8 @@ class _Case:
         self.answer: Examined | NotThereYet | None = None
         """None: nothing is known; whoever opens it meets the same error, or none."""
         self.done = False
+        self.asked = time.monotonic()
+        """When it was asked for last, seconds."""
 
 
 class Examiner:
@@ -62,12 +68,15 @@ class Examiner:
         if file.size < LARGE or self._stopped:
             return False
         case = self._cases.get(file.identity)
+        if case:
+            case.asked = time.monotonic()
         if case and not case.done:
             if case.file.size == file.size:
                 case.file = case.file._replace(path=file.path)
             return True
         if case and _is_same(case.file, file):
             return False
+        self._forget()
         case = self._cases[file.identity] = _Case(file)
         if self._thread is None:
             self._thread = threading.Thread(
@@ -76,6 +85,13 @@ class Examiner:
             self._thread.start()
         self._asked.put(case)
         return True
+
+    def _forget(self) -> None:
+        """A run may live for years."""
+        long_ago = time.monotonic() - FORGET_SECONDS
+        old = [file for file, case in self._cases.items() if case.done and case.asked < long_ago]
+        for file in old:
+            del self._cases[file]
 
     def answer(self, file: Seen) -> Examined | NotThereYet | None:
         """What was found of it; None: it was not examined."""

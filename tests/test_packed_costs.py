@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import append, said
+from helpers import append, eventually, said
 from test_series import Run, follow
 
 from tailmerge import examiner, run_fully_async
 from tailmerge.lines import BLOCK
+from tailmerge.match import Seen
 from tailmerge.packed import PackedSource
-from tailmerge.system import System
+from tailmerge.system import System, identity
 
 LINES = b"".join(b"%020x\n" % random.Random(n).getrandbits(80) for n in range(60_000))
 """More than a megabyte that gzip makes no much shorter."""
@@ -396,3 +397,25 @@ async def test_the_last_lines_are_asked_of_the_live_file_too_where_one_is_waited
     await run
     assert merged() == LINES + b"2\n3\n4\n"
     assert not [word for word in words if "appeared" in word or "rotated" in word]
+
+
+def test_what_nobody_asks_for_any_more_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run may live for years, and see a compressed file of each input every day."""
+    monkeypatch.setattr(examiner, "LARGE", 10)
+    asked = examiner.Examiner(System())
+    append("a.log", LINES)
+    compress("a.log")
+    status = os.stat("a.log.gz")
+    file = Seen("a.log.gz", identity(status), status.st_size, 1.0, live=False, compressed=True)
+    assert asked.is_pending(file)
+    eventually(lambda: not asked.is_pending(file))
+    answer = asked.answer(file)
+    assert isinstance(answer, examiner.Examined)
+    assert answer == (len(LINES), LINES[-64:])
+    monkeypatch.setattr(examiner, "FORGET_SECONDS", -1.0)
+    other = file._replace(identity=(0, 0))
+    assert asked.is_pending(other)
+    assert asked.answer(file) is None
+    asked.close()
