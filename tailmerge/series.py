@@ -157,9 +157,9 @@ class Series:
 
     def look(self, now: float, *, hold: bool = False) -> Look:
         """Decide what is read from where; with `hold` nothing is let go of: it may be in use."""
-        return look_at([self], now, hold=hold)[0]
+        return self.begin_look(now, hold=hold) or confirm([self], now, hold=hold)[0]
 
-    def begin_look(self, now: float, *, hold: bool) -> Look | None:
+    def begin_look(self, now: float, *, hold: bool = False) -> Look | None:
         """The same; None: what the file holds may be newer than the listing of its folder, so
         that `confirm` is to be asked."""
         if not self._looked and self._meet(now):
@@ -352,19 +352,9 @@ class Series:
         )
 
 
-def look_at(all_series: Sequence[Series], now: float, *, hold: bool = False) -> list[Look]:
-    """Look at these."""
-    looks = begin_looks(all_series, now, hold=hold)
-    doubtful = [series for series, look in zip(all_series, looks, strict=True) if look is None]
-    confirmed = iter(confirm(doubtful, now, hold=hold))
-    return [look or next(confirmed) for look in looks]
-
-
-def begin_looks(
-    all_series: Sequence[Series], now: float, *, hold: bool = False
-) -> list[Look | None]:
+def begin_looks(all_series: Sequence[Series], now: float) -> list[Look | None]:
     """Look at these; None where it is to be confirmed: something may have been turned over."""
-    return [series.begin_look(now, hold=hold) for series in all_series]
+    return [series.begin_look(now) for series in all_series]
 
 
 def confirm(doubtful: Sequence[Series], now: float, *, hold: bool = False) -> list[Look]:

@@ -150,6 +150,32 @@ def test_a_file_that_is_compressed_and_gone_before_it_is_opened_is_read_in_its_p
     assert Path("m.log").read_bytes() == LINES + b"new\n"
 
 
+class Following:
+    """A run with a state that follows a.log, beside which a large file was compressed."""
+
+    def __init__(self, **how: Any) -> None:
+        self.words, report = said()
+        self.stop = asyncio.Event()
+        how = {"state_path": "m.state", "report": report, "stop": self.stop} | how
+        self.run = asyncio.ensure_future(run_fully_async(["a.log"], 0.01, "m.log", **how))
+
+    async def end(self) -> bytes:
+        self.stop.set()
+        await self.run
+        return merged()
+
+
+async def leave_unread(*, age: float = 0) -> int:
+    """An earlier run read a line of a file that has these by now, and is compressed; its size."""
+    append("a.log", b"0\n")
+    await run_fully_async(["a.log"], output_path="m.log", state_path="m.state", once=True)
+    append("a.log", LINES)
+    os.rename("a.log", "a.log.1")
+    size = compress("a.log.1", age)
+    append("a.log", b"new\n")
+    return size
+
+
 class Slow:
     """Decompressing that begins and ends when the test says so."""
 
@@ -211,44 +237,27 @@ async def test_while_a_large_one_is_recognised_others_go_on_and_its_own_input_wa
 async def test_a_run_ends_while_a_large_one_is_recognised(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    append("a.log", LINES)
-    await run_fully_async(["a.log"], output_path="m.log", state_path="m.state", once=True)
-    os.rename("a.log", "a.log.1")
-    compress("a.log.1")
-    append("a.log", b"new\n")
-    slow, stop = Slow(monkeypatch, tmp_path), asyncio.Event()
-    run = asyncio.ensure_future(
-        run_fully_async(["a.log"], 0.01, "m.log", state_path="m.state", stop=stop)
-    )
+    await leave_unread()
+    slow, following = Slow(monkeypatch, tmp_path), Following()
     await until(slow.begun.is_set)
-    stop.set()
-    await asyncio.wait_for(run, 10)
+    assert await asyncio.wait_for(following.end(), 10) == b"0\n"
     slow.go_on.set()
-    assert merged() == LINES
     await run_fully_async(["a.log"], output_path="m.log", state_path="m.state", once=True)
-    assert merged() == LINES + b"new\n"
+    assert merged() == b"0\n" + LINES + b"new\n"
 
 
 async def test_a_large_one_that_is_damaged_is_said_and_the_live_file_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    append("a.log", LINES)
-    await run_fully_async(["a.log"], output_path="m.log", state_path="m.state", once=True)
-    os.rename("a.log", "a.log.1")
-    size = compress("a.log.1", age=100)
+    size = await leave_unread()
     os.truncate("a.log.1.gz", size - 20)
     os.utime("a.log.1.gz", (time.time() - 100,) * 2)
-    append("a.log", b"new\n")
-    slow, stop = Slow(monkeypatch, tmp_path), asyncio.Event()
+    slow = Slow(monkeypatch, tmp_path)
     slow.go_on.set()
-    words, report = said()
-    run = asyncio.ensure_future(
-        run_fully_async(["a.log"], 0.01, "m.log", state_path="m.state", stop=stop, report=report)
-    )
-    await until(lambda: merged() == LINES + b"new\n")
-    stop.set()
-    await run
-    assert [word for word in words if "not a whole compressed file" in word]
+    following = Following()
+    await until(lambda: merged() == b"0\nnew\n")
+    await following.end()
+    assert [word for word in following.words if "not a whole compressed file" in word]
     assert slow.begun.is_set()
 
 
@@ -259,10 +268,7 @@ async def test_while_one_without_an_original_is_written_its_input_goes_on(
     await run_fully_async(["a.log"], output_path="m.log", state_path="m.state", once=True)
     packed = gzip.compress(LINES, 1)
     append("a.log.1.gz", packed[:5000])
-    slow, stop = Slow(monkeypatch, tmp_path), asyncio.Event()
-    run = asyncio.ensure_future(
-        run_fully_async(["a.log"], 0.01, "m.log", state_path="m.state", stop=stop)
-    )
+    slow, following = Slow(monkeypatch, tmp_path), Following()
     await until(slow.begun.is_set)
     append("a.log.1.gz", packed[5000:9000])
     append("a.log", b"2\n")
@@ -270,33 +276,7 @@ async def test_while_one_without_an_original_is_written_its_input_goes_on(
     append("a.log.1.gz", packed[9000:])
     slow.go_on.set()
     await until(lambda: merged() == b"1\n2\n" + LINES)
-    stop.set()
-    await run
-
-
-class Following:
-    """A run with a state that follows a.log, beside which a large file was compressed."""
-
-    def __init__(self, **how: Any) -> None:
-        self.words, report = said()
-        self.stop = asyncio.Event()
-        how = {"state_path": "m.state", "report": report, "stop": self.stop} | how
-        self.run = asyncio.ensure_future(run_fully_async(["a.log"], 0.01, "m.log", **how))
-
-    async def end(self) -> bytes:
-        self.stop.set()
-        await self.run
-        return merged()
-
-
-async def leave_unread(*, age: float = 0, lines: bytes = LINES) -> None:
-    """An earlier run read a line of a file that has these by now, and is compressed."""
-    append("a.log", b"0\n")
-    await run_fully_async(["a.log"], output_path="m.log", state_path="m.state", once=True)
-    append("a.log", lines)
-    os.rename("a.log", "a.log.1")
-    compress("a.log.1", age)
-    append("a.log", b"new\n")
+    await following.end()
 
 
 async def test_one_that_is_renamed_while_it_is_decompressed_is_read(

@@ -7,9 +7,10 @@ and the log is turned over before another one of them each time; the next run re
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,20 @@ def merge(*names: str, system: System | None = None) -> None:
     asyncio.run(run)
 
 
+def in_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """The number of the call whose turn it is, each in an empty folder of its own."""
+    for number in itertools.count(1):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        yield number
+        shutil.rmtree(folder)
+
+
+def merged() -> bytes:
+    return Path("m.log").read_bytes()
+
+
 @pytest.mark.parametrize(
     ("old", "behind"),
     [(False, BEHIND), (True, BEHIND), (True, BEHIND[: 3 * 103]), (True, b"")],
@@ -94,12 +109,7 @@ def test_it_is_turned_over_at_each_call(
         rotate()
         append("a.log", behind)
 
-    number, done = 0, False
-    while not done:
-        number += 1
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        monkeypatch.chdir(folder)
+    for number in in_folders(tmp_path, monkeypatch):
         expected = BEFORE + MEANWHILE
         append("a.log", b"old\n" * old + BEFORE[:40])
         merge()
@@ -115,11 +125,12 @@ def test_it_is_turned_over_at_each_call(
             append("a.log", MEANWHILE)
         system = Turning(number, turn_over)
         merge(system=system)
-        if done := system.left > 0:  # it has no more calls
+        if over := system.left > 0:  # it has no more calls
             turn_over()
         merge()
-        assert (folder / "m.log").read_bytes() == expected + behind, number
-        shutil.rmtree(folder)
+        assert merged() == expected + behind, number
+        if over:
+            break
     assert number > 20
 
 
@@ -131,28 +142,24 @@ def test_of_what_nothing_is_known_the_older_comes_first(
     """The folder is listed once for many inputs: what a file holds when it is opened may be
     newer than that, and the copy of what it held before stand beside it by then."""
     both = ("0.log", "a.log")
-    number, done = 0, False
-    while not done:
-        number += 1
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        monkeypatch.chdir(folder)
+
+    def turn_over() -> None:
+        rotate()
+        append("a.log", behind)
+
+    for number in in_folders(tmp_path, monkeypatch):
         for name in both:
             append(name, b"")
         merge(*both)
         append("a.log", BEFORE)
-
-        def turn_over() -> None:
-            rotate()
-            append("a.log", behind)
-
         system = Turning(number, turn_over)
         merge(*both, system=system)
-        if done := system.left > 0:
+        if over := system.left > 0:
             turn_over()
         merge(*both)
-        assert (folder / "m.log").read_bytes() == BEFORE + behind, number
-        shutil.rmtree(folder)
+        assert merged() == BEFORE + behind, number
+        if over:
+            break
     assert number > 20
 
 
@@ -161,27 +168,26 @@ def test_a_first_run_passes_over_what_was_rotated_before_it_and_nothing_else(
 ) -> None:
     """A file that was live when the run began is not one of those, whatever its name is now."""
     outcomes = []
-    while not outcomes or outcomes[-1][1]:
-        folder = tmp_path / str(len(outcomes))
-        folder.mkdir()
-        monkeypatch.chdir(folder)
+
+    def turn_over() -> None:
+        rename()
+        append("a.log", BEHIND)
+
+    for number in in_folders(tmp_path, monkeypatch):
         append("a.log.1", b"old\n")
         append("a.log", BEFORE)
-
-        def turn_over() -> None:
-            rename()
-            append("a.log", BEHIND)
-
-        system = Turning(len(outcomes) + 1, turn_over)
+        system = Turning(number, turn_over)
         merge(system=system)
-        if system.left > 0:
+        if over := system.left > 0:
             turn_over()
         merge()
-        outcomes.append(((folder / "m.log").read_bytes(), system.left <= 0))
-    before_it_began = [merged for merged, _ in outcomes].index(BEFORE + BEHIND)
+        outcomes.append(merged())
+        if over:
+            break
+    before_it_began = outcomes.index(BEFORE + BEHIND)
     assert before_it_began < 10
-    assert {merged for merged, _ in outcomes[:before_it_began]} <= {BEHIND}
-    assert {merged for merged, _ in outcomes[before_it_began:]} == {BEFORE + BEHIND}
+    assert set(outcomes[:before_it_began]) <= {BEHIND}
+    assert set(outcomes[before_it_began:]) == {BEFORE + BEHIND}
 
 
 @pytest.mark.parametrize("lines", [None, 500])
@@ -190,18 +196,14 @@ def test_a_one_shot_run_merges_what_grows_at_each_call(
     lines: int | None, names: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is looked at once more is read as far as it was there, not up to 0."""
-    number, left = 0, 0
-    while left <= 0:
-        number += 1
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        monkeypatch.chdir(folder)
+    for number in in_folders(tmp_path, monkeypatch):
         for name in names:
             append(name, BEFORE)
         system = Turning(number, lambda: append(names[-1], b"more\n"))
         run = run_fully_async(names, output_path="m.log", once=True, lines=lines, system=system)
         asyncio.run(run)
         expected = BEFORE * len(names)
-        assert Path("m.log").read_bytes() in (expected, expected + b"more\n"), number
-        left = system.left
+        assert merged() in (expected, expected + b"more\n"), number
+        if system.left > 0:
+            break
     assert number > 10
