@@ -35,6 +35,7 @@ Where things are, from the top; each module imports only from below its own line
     shaped     the way out for lines that do not go out as they are
     counting   a way out that counts what goes through it
     plain      the plain way out: lines as they are
+    stretch    a long part of one file, in one batch
     route      what a way out can be asked
     reading    the next whole lines, or records, of a file
     weave      sorted parts become one list in order; pure

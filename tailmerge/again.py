@@ -19,6 +19,29 @@ LISTINGS = 2
 """How often a folder is listed for one file: once more where it is nowhere to be seen."""
 
 
+HELD = 16 * 1024 * 1024
+"""Bytes of a batch that are read once and held. Of a longer one, a single line nearly always,
+each byte is read when it is asked for."""
+
+TRIES = 3
+"""How often a batch is looked for whose file is cut while it is read."""
+
+
+def _hold(record: Record, read: ReadAt) -> ReadAt | None:
+    """How to read the bytes that a batch has, whatever happens to its files from now on.
+
+    None where they are not the ones that were announced.
+    """
+    edge, length = min(EDGE, record.length), record.length
+    if length > HELD:
+        return read if digest(read(edge, 0)) == record.first else None
+    data = read(length, 0)
+    whole = len(data) == length and digest(data[:edge]) == record.first
+    if not whole or digest(data[length - edge :]) != record.last:
+        return None
+    return lambda n, at: data[at : at + n]
+
+
 class Again:
     """Finds batches' bytes where a state tells of them."""
 
@@ -32,9 +55,18 @@ class Again:
     @contextmanager
     def open_batch(self, state: State, record: Record) -> Iterator[ReadAt | None]:
         """How to read the batch's bytes; None where nobody has them."""
-        with self._kept(record) if record.kept else self._sent(state, record) as read:
-            whole = read and digest(read(min(EDGE, record.length), 0)) == record.first
-            yield read if whole else None
+        if record.kept:
+            with self._kept(record) as read:
+                whole = read and digest(read(min(EDGE, record.length), 0)) == record.first
+                yield read if whole else None
+            return
+        for left in range(TRIES, 0, -1):
+            with self._sent(state, record) as read:
+                held = read and _hold(record, read)
+                if held or read is None or left == 1:
+                    yield held
+                    return
+            self._folders = None  # what it was found in was cut meanwhile: it has a copy
 
     @contextmanager
     def open_part(self, state: State, part: Record) -> Iterator[tuple[Record, ReadAt | None]]:

@@ -54,6 +54,13 @@ class History:
 
     def learn(self, buffer: bytearray, begin: int, cut: int, offset: int) -> None:
         """From `begin` to `cut` of the buffer there is what follows at `offset` of the file."""
+        size = cut - begin
+        recent = self._recent
+        if offset >= START and TAIL <= size < self._next - offset and isinstance(recent, deque):
+            self._end = offset + size  # of what is long, as quick as it can be
+            self._tail = bytes(buffer[cut - TAIL : cut])
+            recent.append((self._end, self._tail[-MARKER:]))
+            return
         view = memoryview(buffer)
         before = self._tail or self._start
         if len(self._start) == offset < START:

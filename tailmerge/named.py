@@ -156,6 +156,50 @@ class NamedFile(Output):
         if self.durable:
             self.durable.wrote(batch.length)
 
+    # a batch that is written a block at a time (stretch.py)
+
+    async def find_again(self) -> None:
+        """Make sure that what is written next goes where it should."""
+        await self._find_again(None)
+
+    def begin(self, batch: Batch) -> bool:
+        """Announce a batch whose blocks follow at once; False where that has to be waited for."""
+        try:
+            if self.ahead:
+                self.ahead.announce(batch, self._end)
+        except OSError:
+            return False  # an append meets it too, and waits
+        return True
+
+    def write_block(self, lines: memoryview) -> int:
+        """Write the next whole lines of what was begun; how many bytes of them are written.
+
+        Not all where others appended meanwhile, or a write failed: `finish` meets that.
+        """
+        if self.system.seek(self.fd, 0, os.SEEK_END) != self._end:
+            return 0
+        written = 0
+        try:
+            while written < len(lines):
+                count = self.system.write(self.fd, lines[written:])
+                written += count
+                self._end += count
+        except OSError:
+            pass  # so will the next write
+        return written
+
+    async def finish(self, batch: Batch, written: int) -> None:
+        """Append the last lines of what was begun, of which so many bytes are written."""
+        if not written:
+            await self.append(batch)
+            return
+        if self.ahead:
+            await self.insist(partial(self.ahead.announce, batch, self._end - written))
+        disturbed = self._was_disturbed()
+        rest = await (self._begin_again if disturbed else self._write_batch)(batch, written)
+        while rest is not None:
+            rest = await self._write_batch(rest)
+
     async def _announce(self, batch: Batch) -> Batch:
         """Say what is written next; return it.
 
@@ -171,15 +215,14 @@ class NamedFile(Output):
             await self.durable.announced(batch)
         return batch
 
-    async def _write_batch(self, batch: Batch) -> Batch | None:
-        """Write a batch that was announced.
+    async def _write_batch(self, batch: Batch, written: int = 0) -> Batch | None:
+        """Write a batch that was announced, but for what is `written` already.
 
         Returns what is still to be written of it where the output did not stay as it was
         while we waited: behind what others appended, or in a file that is opened anew.
         """
-        written = 0
         trouble: Trouble | None = None
-        for piece in batch.pieces(0):
+        for piece in batch.pieces(written):
             view = memoryview(piece)
             while view:
                 if trouble and self._was_disturbed():

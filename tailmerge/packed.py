@@ -197,6 +197,11 @@ class PackedSource(Source):
         """True: going back to the start means to decompress all of it once more."""
         return True
 
+    @property
+    def is_steady(self) -> bool:
+        """False: it is read from front to back."""
+        return False
+
     def is_read(self) -> bool:
         """Whether all of it was forwarded."""
         return self.offset >= self.size()

@@ -18,6 +18,7 @@ from tailmerge.report import still_owes
 from tailmerge.route import OF_SOURCE, Growth, Route, Turn
 from tailmerge.source import BUFFER, Rewritten, Source, Torn
 from tailmerge.stream import Carry
+from tailmerge.stretch import copy_stretch
 
 MOST_SPANS = 50
 """So many sources at most in one batch: after a kill all of them are opened at once."""
@@ -43,6 +44,8 @@ class Plain(Route):
             orphan, source.orphan = source.orphan + b"\n", b""
             await output.append(lines_batch(orphan, (), again=False))
         while source.offset - begin < HOP and not at_end:
+            if again and await copy_stretch(output, source, self._buffer, until):
+                break
             chunk = source.read(self._buffer, until)
             at_end = chunk.at_end
             if chunk.cut > chunk.begin:

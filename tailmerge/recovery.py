@@ -91,26 +91,64 @@ def _stands_whole(record: Record, size: int, read_output: ReadAt) -> bool:
 
 
 def _compare(record: Record, size: int, read_output: ReadAt, read_batch: ReadAt) -> Finding:
-    """The longest beginning of the batch that stands in the output.
+    """How much of the batch stands in the output, its beginning in one piece or in several.
+
+    A long batch is written a block of whole lines at a time, and others may have appended
+    between two of them.
+    """
+    done, at = 0, record.at  # of the batch, and where that ends in the output
+    while True:
+        read_rest = _skip(read_batch, done)
+        rest = record._replace(at=at, length=record.length - done)
+        finding, end = _find_beginning(rest, size, read_output, read_rest)
+        verdict, written = finding
+        by_chance = done and verdict is Verdict.AGAIN and written < EDGE
+        if by_chance or verdict is Verdict.ABSENT:
+            return Finding(Verdict.AGAIN, done) if done else finding
+        whole = whole_lines(written, read_rest) if verdict is Verdict.AGAIN else 0
+        if not whole:
+            return Finding(verdict, done + written)
+        done, at = done + whole, end - (written - whole)
+
+
+def _skip(read_batch: ReadAt, count: int) -> ReadAt:
+    return lambda length, offset: read_batch(length, count + offset)
+
+
+def whole_lines(written: int, read_batch: ReadAt) -> int:
+    """Of so many bytes of a batch, how many are whole lines."""
+    while written > 0:
+        start = max(0, written - BLOCK)
+        cut = read_batch(written - start, start).rfind(b"\n")
+        if cut >= 0:
+            return start + cut + 1
+        written = start
+    return 0
+
+
+def _find_beginning(
+    record: Record, size: int, read_output: ReadAt, read_batch: ReadAt
+) -> tuple[Finding, int]:
+    """The longest beginning of the batch that stands in the output in one piece, and its end.
 
     Looked for are its first line, wherever it is, and a shorter beginning only at the very
     end: a torn first line in the middle is no line, and comes again.
     """
     needle = _first_line(record, read_batch)
     best = 0
-    end = 0
+    end = record.at
     for at in _occurrences(needle, record.at, size, read_output):
         length = _common(record, at, size, read_output, read_batch)
         if length > best:
             best, end = length, at + length
         if best == record.length:
-            return Finding(Verdict.SETTLED, best)
+            return Finding(Verdict.SETTLED, best), end
     tail = _torn_tail(record, size, read_output, read_batch)
     if tail > best:
-        return Finding(Verdict.FINISH, tail)
+        return Finding(Verdict.FINISH, tail), size
     if best == 0:
-        return Finding(Verdict.ABSENT)
-    return Finding(Verdict.FINISH if end == size else Verdict.AGAIN, best)
+        return Finding(Verdict.ABSENT), end
+    return Finding(Verdict.FINISH if end == size else Verdict.AGAIN, best), end
 
 
 def _first_line(record: Record, read_batch: ReadAt) -> bytes:

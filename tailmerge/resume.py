@@ -18,7 +18,7 @@ from tailmerge.journal import Journal
 from tailmerge.lines import BLOCK
 from tailmerge.named import NamedFile
 from tailmerge.position import MARKER, ReadAt, digest, fits, skip_numbers
-from tailmerge.recovery import Finding, Verdict, edges_fit, examine
+from tailmerge.recovery import Finding, Verdict, edges_fit, examine, whole_lines
 from tailmerge.report import Report, others_state
 from tailmerge.rotation import age_order
 from tailmerge.state import Mark, Record, State
@@ -271,7 +271,7 @@ class Resume:
         if written == record.length:
             state.advance(record)
         elif not record.kept:
-            self._advance_to(state, record, self._whole(written, read_batch), read_batch)
+            self._advance_to(state, record, whole_lines(written, read_batch), read_batch)
 
     def _finish(self, record: Record, written: int, fd: int, read_batch: ReadAt) -> int:
         """Append the rest of the line that was cut short; return the bytes there are now."""
@@ -284,17 +284,6 @@ class Resume:
                 break
         return written
 
-    @staticmethod
-    def _whole(written: int, read_batch: ReadAt) -> int:
-        """Of so many bytes of a batch, how many are whole lines."""
-        while written > 0:
-            start = max(0, written - BLOCK)
-            cut = read_batch(written - start, start).rfind(b"\n")
-            if cut >= 0:
-                return start + cut + 1
-            written = start
-        return 0
-
     def _write_kept(self, record: Record, written: int, fd: int, read_batch: ReadAt) -> None:
         """Write what is missing of a batch that no source has any more.
 
@@ -304,7 +293,7 @@ class Resume:
         if size and self._system.read_at(fd, 1, size - 1) != b"\n":
             self._system.write_all(fd, b"\n")
             size += 1
-        at = self._whole(written, read_batch)
+        at = whole_lines(written, read_batch)
         if at or written:
             self._announce_rest(record, at, size, read_batch)
         while at < record.length:
@@ -362,7 +351,7 @@ class Resume:
         def read_there(length: int, offset: int) -> bytes:
             return read(min(length, there - offset), record.at + offset)
 
-        self._advance_to(state, record, self._whole(there, read_there), read_there)
+        self._advance_to(state, record, whole_lines(there, read_there), read_there)
 
     def _leave_torn(self, state: State, record: Record, fd: int) -> None:
         """The bytes cannot be had again: what is there of them stands, and that is said."""

@@ -195,6 +195,11 @@ class Source(OpenFile):
             self.fragment = bytes(memoryview(buffer)[whole:got])
         return Chunk(back, whole, got, at_end)
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether it is open, was not found rewritten, and is known up to the offset alone."""
+        return self.fd >= 0 and not (self.cut or self.orphan or self.fragment or self.written)
+
     def _check_unchanged(self, buffer: bytearray, got: int, asked: int) -> None:
         back = len(self.marker)
         known = self._known_ahead()[: asked - back]

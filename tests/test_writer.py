@@ -16,6 +16,7 @@ from tailmerge.feed import HOP, Progress
 from tailmerge.lane import JOIN_SECONDS, LaneStopped
 from tailmerge.lines import BLOCK
 from tailmerge.source import Refused, Rewritten, Source, open_source
+from tailmerge.stretch import MOST
 from tailmerge.system import System
 
 MERGED = Path("m.log")
@@ -182,10 +183,10 @@ async def test_nothing_new_moves_nothing(output: WriteThread) -> None:
 
 
 async def test_a_backlog_is_forwarded_a_hop_at_a_time(output: WriteThread) -> None:
-    content = (b"x" * 99 + b"\n") * (3 * HOP // 100)
+    content = (b"x" * 99 + b"\n") * ((MOST + 2 * HOP) // 100)
     a = await source(output, "a.log", content)
     progress = await output.forward(a)
-    assert HOP <= progress.moved < HOP + 2 * BLOCK
+    assert BLOCK < progress.moved < MOST + 2 * BLOCK
     assert progress.more
     while (await output.forward(a)).more:
         pass

@@ -1,0 +1,133 @@
+"""A long part of one file: announced once, copied a block at a time.
+
+What is done for each batch costs a fifth of the copying itself. So where much is there, whole
+lines of up to a hop are announced as one batch. Each block ends behind a newline, is proven and
+is written before the next one is read, and nothing in between waits: only the lines in the
+buffer are ever owed. Where it does not go smoothly the stretch ends, and those lines are a batch
+of their own, whose record takes the place of what was announced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from tailmerge.batch import EDGE, Batch, Span, lines_batch
+from tailmerge.history import START
+from tailmerge.lines import BLOCK, Chunk, cut_lines
+from tailmerge.named import NamedFile
+from tailmerge.output import Output
+from tailmerge.position import HEAD, MARKER
+from tailmerge.source import Rewritten, Source
+
+MOST = 32 * BLOCK
+"""Bytes of the longest stretch."""
+
+LEAST = 4 * BLOCK
+"""Bytes of the shortest one."""
+
+SPARE = 8 * BLOCK
+"""So much stays behind a stretch. What was written to a file last is announced in small parts:
+of it a copy that is made this moment (copytruncate) may lack the end, and after a kill what was
+announced is had again from one file."""
+
+SECONDS = 0.01
+"""How long a stretch may take: others wait for their turn, and a disk may be slow."""
+
+ENDING = 16 * 1024
+"""Bytes at the end of a stretch in which its last newline is looked for."""
+
+
+async def copy_stretch(
+    output: Output, source: Source, buffer: bytearray, until: int | None
+) -> bool:
+    """Append whole lines of a source in one stretch, where there are enough of them.
+
+    False where there are not, or it did not go smoothly: the way for everything goes on.
+
+    Raises:
+        Rewritten: the file no longer holds what was read from it.
+    """
+    if not isinstance(output, NamedFile) or output.durable or not _find_length(source, until):
+        return False
+    await output.find_again()
+    # From here on to the last block nothing waits.
+    batch = _find_batch(source, buffer, _find_length(source, until))
+    return batch is not None and output.begin(batch) and await _copy(output, source, buffer, batch)
+
+
+def _find_length(source: Source, until: int | None) -> int:
+    """How long a stretch can be, at most; 0: there is none."""
+    known = len(source.marker) == MARKER and len(source.head) == HEAD and source.offset >= START
+    if not (known and source.is_steady):
+        return 0
+    size = source.size()
+    length = min(MOST, min(size, until or size) - source.offset - SPARE)
+    return length if length >= LEAST else 0
+
+
+def _find_batch(source: Source, buffer: bytearray, length: int) -> Batch | None:
+    """Whole lines of at most so many bytes; None where they end nowhere near that."""
+    if not length:
+        return None
+    start, behind = source.offset, source.offset + length
+    ending = source.read_at(ENDING, behind - ENDING)
+    cut = ending.rfind(b"\n") + 1
+    if cut < max(EDGE, MARKER):
+        return None
+    end = behind - ENDING + cut
+    first, last = source.read_at(EDGE, start), ending[cut - EDGE : cut]
+    span = Span(source.number, start, end, ending[cut - MARKER : cut])
+    return Batch(
+        (span,),
+        end - start,
+        first,
+        last,
+        lambda n: source.pieces(buffer, start + n, end),
+        lambda n: 0,
+    )
+
+
+def _read_on(source: Source, buffer: bytearray, end: int) -> memoryview:
+    """The next whole lines of what was seen up to `end`; the source is behind them.
+
+    None where the next line is longer than a block.
+
+    Raises:
+        Rewritten: the bytes before the offset are no longer there.
+    """
+    view = memoryview(buffer)
+    room = min(len(buffer) - MARKER, end - source.offset)
+    got = source.read_into(view[: MARKER + room], source.offset - MARKER)
+    if got < MARKER or not buffer.startswith(source.marker) or not source.has_head():
+        source.cut = True
+        raise Rewritten(source.path)
+    cut = cut_lines(buffer, MARKER, got)
+    if cut > MARKER:
+        source.advance(buffer, Chunk(MARKER, cut, got, False))
+    return view[MARKER:cut]
+
+
+async def _copy(output: NamedFile, source: Source, buffer: bytearray, batch: Batch) -> bool:
+    """Copy what was announced; False where it did not go smoothly."""
+    now = asyncio.get_running_loop().time
+    end, late = batch.spans[0].end, now() + SECONDS
+    while source.offset < end:
+        start = source.offset
+        try:
+            lines = _read_on(source, buffer, end)
+        except (Rewritten, OSError):
+            await output.append(_end_at(source, start, memoryview(b"")))
+            raise
+        written = output.write_block(lines)
+        if written < len(lines) or not lines:
+            await output.finish(_end_at(source, start, lines), written)
+            return False
+        if now() > late and source.offset < end:
+            await output.append(_end_at(source, source.offset, memoryview(b"")))
+            return True
+    return True
+
+
+def _end_at(source: Source, start: int, lines: memoryview) -> Batch:
+    """What is owed of a stretch, be it nothing: its record tells that the stretch ended here."""
+    return lines_batch(lines, (Span(source.number, start, source.offset, source.marker),))
