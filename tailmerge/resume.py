@@ -274,14 +274,23 @@ class Resume:
             self._advance_to(state, record, whole_lines(written, read_batch), read_batch)
 
     def _finish(self, record: Record, written: int, fd: int, read_batch: ReadAt) -> int:
-        """Append the rest of the line that was cut short; return the bytes there are now."""
-        while written < record.length:
+        """Append the rest of the line that was cut short; return the bytes there are now.
+
+        Without that line where others appended to its beginning meanwhile: it comes again.
+        """
+        begun, end = written, 0
+        while written < record.length and not end:
             block = read_batch(min(BLOCK, record.length - written), written)
             end = block.find(b"\n") + 1
-            self._system.write_all(fd, block[:end] if end else block)
-            written += end or len(block)
-            if end or not block:
+            rest = block[:end] if end else block
+            if not rest:
                 break
+            self._system.write_all(fd, rest)
+            edge = min(EDGE, written)
+            before = self._system.seek(fd, 0, os.SEEK_CUR) - len(rest) - edge
+            if self._system.read_at(fd, edge, before) != read_batch(edge, written - edge):
+                return whole_lines(begun, read_batch)
+            written += len(rest)
         return written
 
     def _write_kept(self, record: Record, written: int, fd: int, read_batch: ReadAt) -> None:

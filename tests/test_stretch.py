@@ -161,31 +161,52 @@ def test_a_slow_one_ends_early(content: bytes, monkeypatch: pytest.MonkeyPatch) 
 # after a kill
 
 
+class Dying(Watched):
+    """Is killed inside of a write."""
+
+    def __init__(self, at: int, part: float, theirs: str) -> None:
+        super().__init__(at)
+        self.part = part
+        self.theirs = theirs
+
+    def write(self, fd: int, data: Any) -> int:
+        if self.writes + 1 < self.at:
+            return super().write(fd, data)
+        if self.theirs == "before":
+            append("m", FOREIGN)
+        os.write(fd, bytes(data)[: int(len(data) * self.part)])
+        if self.theirs == "behind":
+            append("m", FOREIGN)
+        os._exit(9)
+
+
+def die(system: Dying) -> None:
+    pid = os.fork()
+    if pid == 0:
+        try:
+            merge(system)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9
+
+
 @pytest.mark.parametrize("part", [0, 0.3, 1])
 @pytest.mark.parametrize("theirs", ["none", "before", "behind"])
 @pytest.mark.parametrize("at", [2, 3, 6])
 def test_killed_between_two_blocks(content: bytes, at: int, theirs: str, part: float) -> None:
     """Others append in the instant between a look at the output's end and a write."""
-    pid = os.fork()
-    if pid == 0:
-
-        class Dying(Watched):
-            def write(self, fd: int, data: Any) -> int:
-                if self.writes + 1 == self.at:
-                    if theirs == "before":
-                        append("m", FOREIGN)
-                    os.write(fd, bytes(data)[: int(len(data) * part)])
-                    if theirs == "behind":
-                        append("m", FOREIGN)
-                    os._exit(9)
-                return super().write(fd, data)
-
-        try:
-            merge(Dying(at))
-        finally:
-            os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9
+    die(Dying(at, part, theirs))
     merge()
+    lines = Path("m").read_bytes().splitlines(keepends=True)
+    assert b"".join(line for line in lines if line in KNOWN) == content
+
+
+@pytest.mark.parametrize("part", [0.001, 0.3])
+def test_others_append_while_a_torn_line_is_finished(content: bytes, part: float) -> None:
+    """Old symptom: that line was lost."""
+    die(Dying(4, part, "none"))
+    assert not Path("m").read_bytes().endswith(b"\n")
+    merge(Watched(1, lambda: append("m", FOREIGN)))
     lines = Path("m").read_bytes().splitlines(keepends=True)
     assert b"".join(line for line in lines if line in KNOWN) == content
 
