@@ -278,13 +278,14 @@ class Resume:
 
         Without that line where others appended to its beginning meanwhile: it comes again.
         """
-        begun, end = written, 0
-        while written < record.length and not end:
+        begun = written
+        is_whole = written > 0 and read_batch(1, written - 1) == b"\n"
+        while written < record.length and not is_whole:
             block = read_batch(min(BLOCK, record.length - written), written)
-            end = block.find(b"\n") + 1
-            rest = block[:end] if end else block
+            rest = block[: block.find(b"\n") + 1] or block
             if not rest:
                 break
+            is_whole = rest.endswith(b"\n")
             self._system.write_all(fd, rest)
             edge = min(EDGE, written)
             before = self._system.seek(fd, 0, os.SEEK_CUR) - len(rest) - edge

@@ -201,6 +201,13 @@ def test_killed_between_two_blocks(content: bytes, at: int, theirs: str, part: f
     assert b"".join(line for line in lines if line in KNOWN) == content
 
 
+def test_others_append_where_there_is_nothing_to_finish(content: bytes) -> None:
+    die(Dying(4, 1, "none"))
+    assert Path("m").read_bytes().endswith(b"\n")
+    merge(Watched(1, lambda: append("m", FOREIGN)))
+    assert Path("m").read_bytes().replace(FOREIGN, b"") == content
+
+
 @pytest.mark.parametrize("part", [0.001, 0.3])
 def test_others_append_while_a_torn_line_is_finished(content: bytes, part: float) -> None:
     """Old symptom: that line was lost."""
