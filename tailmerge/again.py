@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from tailmerge.batch import EDGE
+from tailmerge.batch import EDGE, put_label
 from tailmerge.folders import Folders
 from tailmerge.journal import Journal
+from tailmerge.lines import end_line
 from tailmerge.packed import open_any
 from tailmerge.position import MARKER, Position, ReadAt, digest
 from tailmerge.source import Source
@@ -40,6 +41,13 @@ def _hold(record: Record, read: ReadAt) -> ReadAt | None:
     if not whole or digest(data[length - edge :]) != record.last:
         return None
     return lambda n, at: data[at : at + n]
+
+
+def _label(record: Record, read: ReadAt) -> ReadAt:
+    """The bytes of a batch as they went out, with the label before each line."""
+    size = sum(reach.end - reach.start for reach in record.reaches)
+    data = put_label(record.label, end_line(read(size, 0))) if size else b""
+    return lambda length, offset: data[offset : offset + length]
 
 
 class Again:
@@ -113,7 +121,7 @@ class Again:
                     data += b"\n"  # the newline that was added to an unfinished last line
                 return data
 
-            yield read if parts else None
+            yield (_label(record, read) if record.label else read) if parts else None
 
     def find_source(
         self, state: State, entry: Entry, end: int, marker: str | None = None

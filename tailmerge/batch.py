@@ -8,6 +8,7 @@ be had more than once, from any byte on, so that what was not written can be wri
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 EDGE = 64
@@ -44,15 +45,20 @@ class Batch(NamedTuple):
     whole: Callable[[int], int]
     """Of the first n bytes, how many are whole lines."""
     again: bool = True
-    """A later run can have the bytes again from the spans; else they are kept beside the
-    journal until they are written."""
+    """A later run can have the bytes again from the spans and the label; else they are kept
+    beside the journal until they are written."""
     kept_at: int | None = None
     """Where in what is kept it begins, bytes; None: it is not kept yet."""
+    label: bytes = b""
+    """What stands before each line of the spans."""
+    sent: Callable[[int], int] = int
+    """Of the spans, how many bytes are in the first n, which are whole lines."""
 
     def rest(self, written: int) -> Batch:
         """The batch of the lines that are not whole when so many bytes are written."""
         skip = self.whole(written)
-        spans = tuple(_skip_spans(self.spans, skip)) if self.again else self.spans
+        sent = self.sent(skip)
+        spans = tuple(_skip_spans(self.spans, sent)) if self.again else self.spans
         first = next(iter(self.pieces(skip)), b"")
         return self._replace(
             spans=spans,
@@ -61,6 +67,7 @@ class Batch(NamedTuple):
             pieces=lambda n: self.pieces(skip + n),
             whole=lambda n: max(0, self.whole(skip + n) - skip),
             kept_at=None if self.again else (self.kept_at or 0) + skip,
+            sent=lambda n: self.sent(skip + n) - sent,
         )
 
 
@@ -85,6 +92,28 @@ def lines_batch(data: Bytes, spans: tuple[Span, ...], *, again: bool = True) -> 
         lambda n: bytes(view[:n]).rfind(b"\n") + 1,
         again,
     )
+
+
+def labelled_batch(data: bytes, spans: tuple[Span, ...], label: bytes) -> Batch:
+    """A batch of the whole lines in `data`, each with a label before the bytes of its span."""
+    sent = partial(_count_sent, data, len(label))
+    return lines_batch(data, spans)._replace(label=label, sent=sent)
+
+
+def put_label(label: bytes, lines: bytes) -> bytes:
+    """Whole lines with a label before each."""
+    if not label:
+        return lines
+    return b"".join((label, memoryview(lines.replace(b"\n", b"\n" + label))[: -len(label)]))
+
+
+def take_label(label: bytes, lines: bytes) -> bytes:
+    """Whole lines without the label before each."""
+    return lines.removeprefix(label).replace(b"\n" + label, b"\n")
+
+
+def _count_sent(data: bytes, label: int, count: int) -> int:
+    return count - data.count(b"\n", 0, count) * label
 
 
 def skip_bytes(pieces: Iterable[Bytes], count: int) -> Iterator[Bytes]:

@@ -370,7 +370,8 @@ def _record_of(batch: Batch, at: int, *, kept: bool) -> str:
     """The line of a batch that is to be written behind the output's byte `at`."""
     reaches = [(s.source, s.start, s.end, digest(s.marker)) for s in batch.spans]
     first, last = digest(batch.first), digest(batch.last)
-    return format_record(reaches, at, batch.length, first, last, kept, batch.kept_at or 0)
+    skip = batch.kept_at or 0
+    return format_record(reaches, at, batch.length, first, last, kept, skip, batch.label)
 
 
 def _pid(text: bytes) -> int | None:

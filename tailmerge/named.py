@@ -142,6 +142,10 @@ class NamedFile(Output):
     # appending
 
     @property
+    def has_again(self) -> bool:
+        return self.durable is None
+
+    @property
     def end(self) -> int:
         """Where our last write ended, bytes."""
         return self._end

@@ -63,6 +63,11 @@ class Output:
         self._give_up_at: float | None = None
         """When a run that hurries no longer tries, seconds of the loop's clock."""
 
+    @property
+    def has_again(self) -> bool:
+        """Whether of what is labelled only the label is told, and nothing is kept."""
+        return False
+
     def open(self) -> None:
         raise NotImplementedError
 

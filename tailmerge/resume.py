@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 from tailmerge.again import Again
-from tailmerge.batch import EDGE
+from tailmerge.batch import EDGE, take_label
 from tailmerge.folders import Folders
 from tailmerge.journal import Journal
 from tailmerge.lines import BLOCK
@@ -324,6 +324,9 @@ class Resume:
 
     def _advance_to(self, state: State, record: Record, whole: int, read_batch: ReadAt) -> None:
         """The first bytes of the batch are in the output: its sources go on behind them."""
+        if record.label:
+            lines = take_label(record.label, read_batch(whole, 0))
+            whole, read_batch = len(lines), lambda n, at: lines[at : at + n]
         at = 0
         for reach in record.reaches:
             size = min(reach.end - reach.start, whole - at)

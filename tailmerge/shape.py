@@ -11,6 +11,7 @@ import itertools
 import json
 from collections.abc import Iterator, Sequence
 
+from tailmerge.batch import put_label
 from tailmerge.feed import Feed
 from tailmerge.label import Label
 from tailmerge.patterns import Patterns
@@ -119,8 +120,7 @@ class Shape:
             return self._format_json(feed, rows)
         if not data or not self._label:
             return data
-        prefix = self._find_head(feed)[0]
-        return b"".join((prefix, data[:-1].replace(b"\n", b"\n" + prefix), b"\n"))
+        return put_label(self.find_label(feed), data)
 
     def dress_lines(
         self, feed: Feed, lines: list[bytes], offsets: list[int], times: list[int | None]
@@ -129,8 +129,16 @@ class Shape:
         if self.as_json:
             rows = iter(list(zip(lines, offsets, times, strict=True)))
             return self._format_json(feed, rows).split(b"\n")[:-1]
-        prefix = self._find_head(feed)[0]
-        return [prefix + line for line in lines]
+        label = self.find_label(feed)
+        return [label + line for line in lines]
+
+    @property
+    def is_label(self) -> bool:
+        """Whether lines only get their input's label."""
+        return bool(self._label) and not (self._filters or self.as_json or self.records)
+
+    def find_label(self, feed: Feed) -> bytes:
+        return self._find_head(feed)[0]
 
     def _find_head(self, feed: Feed) -> tuple[bytes, str]:
         """An input's label, and with what its objects begin."""

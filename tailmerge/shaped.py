@@ -1,14 +1,15 @@
 """The way out for lines that do not go out as they are: filtered, labelled, JSON, records.
 
 What is written is no function of its spans alone, so the journal keeps it beside itself until
-it is settled. Blocks of which little is left are written together.
+it is settled; but for lines that only get a label, which the journal tells. Blocks of which
+little is left are written together.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tailmerge.batch import Span, lines_batch
+from tailmerge.batch import Span, labelled_batch, lines_batch
 from tailmerge.feed import HOP, Asked, Feed, Progress
 from tailmerge.lines import BLOCK, end_line
 from tailmerge.output import Output
@@ -45,6 +46,8 @@ class _Pending:
     again: bool
     start: int
     end: int
+    label: bytes = b""
+    """That of its lines, where that is all that they get."""
     parts: list[bytes] = field(default_factory=list)
     size: int = 0
 
@@ -85,7 +88,11 @@ class Shaped(Route):
             pending = _Pending(source, asked.again, begin, begin)
             if source.orphan:
                 orphan, source.orphan = end_line(source.orphan), b""
-                pending.parts.append(self._shape.apply(feed, orphan, 0))
+                await output.append(
+                    lines_batch(self._shape.apply(feed, orphan, 0), (), again=False)
+                )
+            if self._shape.is_label and output.has_again:
+                pending.label = self._shape.find_label(feed)
             at_end = False
             try:
                 while source.offset - begin < HOP and not at_end:
@@ -121,7 +128,10 @@ class Shaped(Route):
         if end > start or data:
             moved = pending.again and end > start
             spans = (Span(source.number, start, end, source.marker),) if moved else ()
-            await output.append(lines_batch(data, spans, again=False))
+            if spans and pending.label:
+                await output.append(labelled_batch(data, spans, pending.label))
+            else:
+                await output.append(lines_batch(data, spans, again=False))
 
     # streams
 

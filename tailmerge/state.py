@@ -1,8 +1,8 @@
 """The state's text: what a run leaves for the next one, as lines that a person can read.
 
-A checkpoint (a line about the run and its output, then one line a file), then the journal:
-one line for each batch, written before its bytes, and one for each file that became known
-since. Every line is a JSON object. Pure functions; journal.py writes and locks the file.
+A checkpoint (a line about the run and its output, then one a file), then the journal: one line
+for each batch, written before its bytes, and one for each file that became known since. Every
+line is a JSON object. Pure functions; journal.py writes and locks the file.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ FORMAT = 1
 
 FORGET_SECONDS = 30 * 24 * 3600.0
 """How long a position is kept after its file was last seen, where its folder is there."""
+
+DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What reading a line raises that no tailmerge wrote."""
 
 TOGETHER = 200
 """So many lines are read in one go: one by one takes half as long again, all take memory."""
@@ -41,10 +44,9 @@ class Entry(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """The output as it was when the checkpoint was written, or when it was opened anew."""
+    """The output as it was when the checkpoint was written or it was opened anew, absolute."""
 
     path: str
-    """Absolute."""
     position: Position
     """Identity, length, head and marker, as of an input read to its end."""
 
@@ -73,6 +75,8 @@ class Record(NamedTuple):
     """Its bytes are in the file beside the state."""
     skip: int = 0
     """From which byte on; before it is what was written whole, of the same batch."""
+    label: bytes = b""
+    """What stands before each line in the output."""
 
     def split(self) -> Iterator[Record]:
         """The parts of its sources, where its bytes are theirs as they are."""
@@ -123,10 +127,9 @@ class State:
             self.advance(record)
 
     def announce(self, record: Record) -> None:
-        """The next batch: all before it are whole.
+        """The next batch: all before it are whole, but for what this one begins with again.
 
-        One that begins before the end of the last is the rest of it, which was begun and is
-        written elsewhere: behind what others appended meanwhile, or in a new file.
+        That was begun and is written elsewhere: behind what others appended, or in a new file.
         """
         if self.records:
             self.advance(self.records[-1])
@@ -182,7 +185,8 @@ def _record(data: dict[str, Any]) -> Record:
     first, last = data["edges"]
     at, length = _offset(data["at"]), _offset(data["length"])
     kept, skip = bool(data.get("kept")), _offset(data.get("skip", 0))
-    return Record(reaches, at, length, str(first), str(last), kept, skip)
+    label = str(data.get("label", "")).encode("utf-8", "surrogateescape")
+    return Record(reaches, at, length, str(first), str(last), kept, skip, label)
 
 
 def _position(data: dict[str, Any]) -> Position:
@@ -238,7 +242,7 @@ def format_entry(entry: Entry) -> str:
 def format_mark(mark: Mark, past: Iterable[Position]) -> str:
     """The line of an output that was opened anew."""
     output = _position_data(mark.position._replace(path=mark.path))
-    return json.dumps({"output": output, "past": [_position_data(p) for p in past]}) + "\n"
+    return json.dumps({"output": output, "past": [*map(_position_data, past)]}) + "\n"
 
 
 def format_record(
@@ -249,15 +253,15 @@ def format_record(
     last: str,
     kept: bool,
     skip: int = 0,
+    label: bytes = b"",
 ) -> str:
-    """The line of a batch; made by hand, since it is made for each."""
-    spans = ",".join(f'[{s},{a},{e},"{m}"]' for s, a, e, m in reaches)
+    """The line of a batch; made by hand: there are many."""
+    spans = ",".join([f'[{s},{a},{e},"{m}"]' for s, a, e, m in reaches])
     end = ',"kept":1' + (f',"skip":{skip}' if skip else "") if kept else ""
+    if label:
+        end += f',"label":{encode_basestring_ascii(label.decode("utf-8", "surrogateescape"))}'
     return f'{{"from":[{spans}],"at":{at},"length":{length},"edges":["{first}","{last}"]{end}}}\n'
 
-
-DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
-"""What reading a line raises that no tailmerge wrote."""
 
 SETTLED = '{"settled":true}\n'
 """The last batch is whole in the output: the file beside the state may be used again."""
@@ -287,7 +291,7 @@ def format_head(state: State, pid: int, files: int) -> str:
         head["synced"] = True
     if state.mark:
         head["output"] = _position_data(state.mark.position._replace(path=state.mark.path))
-    head["past"] = [_position_data(position) for position in state.past]
+    head["past"] = [*map(_position_data, state.past)]
     if state.missing:
         head["missing"] = {name: round(seen) for name, seen in state.missing.items()}
     return json.dumps(head) + "\n"
@@ -358,9 +362,7 @@ def _told_again(before: Entry, entry: Entry) -> Entry:
     """A file that is known already: up to where it was forwarded only the batches say."""
     old = before.position
     position = entry.position._replace(
-        offset=old.offset,
-        marker_length=old.marker_length,
-        marker=old.marker,
+        offset=old.offset, marker_length=old.marker_length, marker=old.marker
     )
     return entry._replace(position=position)
 

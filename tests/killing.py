@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import tailmerge
-from tailmerge import resume, run_fully_async
+from tailmerge import resume, run_fully_async, stretch
 from tailmerge.recovery import Verdict
 from tailmerge.report import Report
 from tailmerge.system import System
@@ -99,6 +99,8 @@ class Scene:
         self.gone: tuple[bytes, ...] = ()
         """What lines of inputs that are gone begin with."""
         self.count = 0
+        self.is_labelled = False
+        """Lines are expected with the label "NAME: " before them."""
         self.stamp: Callable[[int], bytes] = lambda n: b""
         """What the n-th line that is appended begins with."""
 
@@ -109,7 +111,8 @@ class Scene:
             for n in range(count)
         ]
         self.count += count
-        self.files.setdefault(series or name, []).extend(lines)
+        label = f"{name}: ".encode() if self.is_labelled else b""
+        self.files.setdefault(series or name, []).extend(label + line for line in lines)
         with open(name, "ab") as file:
             file.write(b"".join(lines))
 
@@ -299,6 +302,30 @@ def shaped(scene: Scene) -> dict[str, Any]:
     return how
 
 
+def labelled(scene: Scene) -> dict[str, Any]:
+    """Lines of inputs that have them again; their labels the state tells."""
+    scene.is_labelled = True
+    resumed_with = {"label": "{name}: "}
+    for name in "ab":
+        scene.append(name, 50)
+    run(**resumed_with)
+    scene.append("a", 6000)
+    scene.append("b", 20)
+    return resumed_with
+
+
+def full_labelled(scene: Scene) -> dict[str, Any]:
+    return labelled(scene) | {"full": range(1, 4)}
+
+
+def stretched(scene: Scene) -> dict[str, Any]:
+    """Much of one file, which goes out in one batch."""
+    stretch.SPARE, stretch.SECONDS = stretch.BLOCK, 60
+    scene.append("a", 70_000)
+    scene.append("b", 20)
+    return {}
+
+
 def as_json(scene: Scene) -> dict[str, Any]:
     how = SHAPE | {"format": "json"}
     for name in "ab":
@@ -357,6 +384,9 @@ SCENARIOS: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "streamed": streamed,
     "ordered": ordered,
     "shaped": shaped,
+    "labelled": labelled,
+    "full_labelled": full_labelled,
+    "stretched": stretched,
     "as_json": as_json,
 }
 

@@ -70,6 +70,9 @@ def kill_everywhere(scenario: str, after: str) -> set[str]:
         "synced",
         "ordered",
         "shaped",
+        "labelled",
+        "full_labelled",
+        "stretched",
         "as_json",
     ],
 )
@@ -91,7 +94,8 @@ def test_of_a_batch_of_several_inputs_one_is_gone_after_a_kill(scenario: str, af
 
 @pytest.mark.parametrize("foreign", ["foreign", "torn-foreign"])
 @pytest.mark.parametrize(
-    "scenario", ["resumed", "together", "rotated", "long_line", "ordered", "shaped"]
+    "scenario",
+    ["resumed", "together", "rotated", "long_line", "ordered", "shaped", "labelled", "stretched"],
 )
 def test_what_others_append_after_a_kill_costs_nothing_and_stays(
     scenario: str, foreign: str
@@ -100,13 +104,13 @@ def test_what_others_append_after_a_kill_costs_nothing_and_stays(
     assert {"SETTLED", "AGAIN"} <= verdicts
 
 
-@pytest.mark.parametrize("scenario", ["resumed", "together", "long_line"])
+@pytest.mark.parametrize("scenario", ["resumed", "together", "long_line", "labelled"])
 def test_an_output_that_is_rotated_after_a_kill_is_settled_where_it_went(scenario: str) -> None:
     verdicts = kill_everywhere(scenario, "output-rotation")
     assert {"SETTLED", "FINISH"} <= verdicts
 
 
-@pytest.mark.parametrize("scenario", ["resumed", "together"])
+@pytest.mark.parametrize("scenario", ["resumed", "together", "labelled"])
 def test_inputs_that_are_rotated_after_a_kill_go_on_where_they_were(scenario: str) -> None:
     kill_everywhere(scenario, "input-rotation")
 
@@ -116,7 +120,7 @@ def test_one_shot_runs_in_a_row_cost_and_double_nothing() -> None:
 
 
 @pytest.mark.parametrize("after", ["foreign", "output-rotation"])
-@pytest.mark.parametrize("scenario", ["full", "full_long", "full_together"])
+@pytest.mark.parametrize("scenario", ["full", "full_long", "full_together", "full_labelled"])
 def test_an_output_that_others_wrote_to_or_moved_while_the_disk_was_full(
     scenario: str, after: str
 ) -> None:
