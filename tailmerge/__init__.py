@@ -107,6 +107,7 @@ Where things are, from the top; each module imports only from below its own line
     standing   how far one file is merged, and the table of it; pure
     report     every sentence said to a person
     system     every system call
+    held       what holds a file open, as far as that is asked about; pure
 """
 
 from typing import TYPE_CHECKING

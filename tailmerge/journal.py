@@ -159,7 +159,8 @@ class Journal:
         """
         if not batch.again and batch.kept_at is None:
             self._keep(batch)
-        self._append("".join(self._notes) + _record_of(batch, at, kept=not batch.again))
+        record = _record_of(batch, at, kept=not batch.again)
+        self._append("".join(self._notes) + record if self._notes else record)
         self._records += 1
         self._clear_notes()
 
@@ -368,8 +369,9 @@ class Journal:
 
 def _record_of(batch: Batch, at: int, *, kept: bool) -> str:
     """The line of a batch that is to be written behind the output's byte `at`."""
-    reaches = [(s.source, s.start, s.end, digest(s.marker)) for s in batch.spans]
     first, last = digest(batch.first), digest(batch.last)
+    ends = {batch.last: last}  # of one span it is the marker, too
+    reaches = [(s, a, e, ends.get(m) or digest(m)) for s, a, e, m in batch.spans]
     skip = batch.kept_at or 0
     return format_record(reaches, at, batch.length, first, last, kept, skip, batch.label)
 

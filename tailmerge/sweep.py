@@ -18,6 +18,7 @@ from tailmerge.generation import News
 from tailmerge.notices import Notices
 from tailmerge.source import Source
 from tailmerge.stillness import Stillness
+from tailmerge.stretch import SECONDS as TURN_SECONDS
 from tailmerge.system import System
 
 ERRANDS = 50
@@ -46,6 +47,9 @@ BUSY_SECONDS = 1.0
 
 MOST_BUSY = 200
 """Inputs that are looked at more often than the others; of more, each has its interval."""
+
+WAITED_SECONDS = 0.001
+"""A look that waited so long for its turn is beside a backlog."""
 
 ERRAND_SECONDS = 0.05
 """How long a sweep waits for the errands that it found to be done: an output may be stuck."""
@@ -113,6 +117,9 @@ class Sweep:
         """When all was looked at last, and what the kernel tells of."""
         self.was_quick = False
         """The last sweep was of busy inputs only."""
+        self._waited = 4 * WAITED_SECONDS
+        """How long looks waited for their turn lately, seconds: at the start there may be a
+        backlog that no look has met yet."""
 
     @property
     def is_listening(self) -> bool:
@@ -126,6 +133,15 @@ class Sweep:
     @property
     def is_busy(self) -> bool:
         return 0 < len(self._busy) <= MOST_BUSY
+
+    @property
+    def margin(self) -> float:
+        """How much sooner than the interval says all is looked at, seconds.
+
+        Beside a backlog the look, and the forward behind it, each wait for their turn.
+        """
+        beside = self._waited >= WAITED_SECONDS
+        return min(3 * TURN_SECONDS, self._interval / 2) if beside else 0.0
 
     def listen(self, notices: Notices) -> None:
         """The kernel tells from now on, of what was watched before too."""
@@ -144,6 +160,7 @@ class Sweep:
 
     async def look(self, now: float, fresh: list[Probed], gone: list[Probed]) -> Found:
         """Sweep, and run the errands of what grew; what has other news."""
+        self._waited = max(get_running_loop().time() - now, self._waited / 2)
         return await self._settle(self.sweep(now, fresh, gone))
 
     async def run_errands(self, watched: Iterable[Probed]) -> Found:
@@ -164,7 +181,7 @@ class Sweep:
         """What has news; `fresh` is watched from now on, `gone` no longer."""
         self._take(fresh, gone)
         found: Found = []
-        due = now - self._swept >= self._interval
+        due = now - self._swept >= self._interval - self.margin
         asked = dict.fromkeys(p for p in fresh if not p.stands())
         self.was_quick = self.is_busy and not due
         if not self.was_quick:

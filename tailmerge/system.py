@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import importlib
+import operator
 import os
 import resource
 import select
@@ -17,8 +18,11 @@ import stat
 import sys
 import termios
 import warnings
-from collections.abc import Iterable, Iterator
-from typing import Any, Protocol, TypeVar
+from collections.abc import Collection, Iterator
+from itertools import compress, repeat
+from typing import Any
+
+from tailmerge.held import Held, HeldT
 
 Identity = tuple[int, int]
 """(st_dev, st_ino): which file this is, as long as somebody holds it open."""
@@ -28,46 +32,36 @@ def identity(status: os.stat_result) -> Identity:
     return (status.st_dev, status.st_ino)
 
 
-class Hand(Protocol):
-    """What holds a file open, or has its name while it is closed (`fd` is negative)."""
-
-    fd: int
-    path: str
-
-
-class Held(Protocol):
-    """What is asked whether its file still ends where it did."""
-
-    @property
-    def hand(self) -> Hand | None: ...
-
-    @property
-    def seen(self) -> int: ...
-
-
-HeldT = TypeVar("HeldT", bound=Held)
-
-
 class System:
     """The operating system's calls as they are."""
 
     def open(self, path: str, flags: int, mode: int = 0o600) -> int:
         return os.open(path, flags | os.O_CLOEXEC | os.O_NOCTTY, mode)
 
-    def find_changed(self, held: Iterable[HeldT]) -> list[HeldT]:
+    def find_changed(self, held: Collection[HeldT]) -> list[HeldT]:
         """Those whose file no longer ends where it did, and those that hold none.
 
-        What is closed for being idle is asked by name. One call, ten times a second, for all.
+        One call, ten times a second, for all: where all are open no loop of Python's is run.
         """
-        seek, end, by_name, changed = os.lseek, os.SEEK_END, os.path.getsize, list[HeldT]()
-        for each in held:
-            try:
-                size = (h := each.hand) and (seek(h.fd, 0, end) if h.fd >= 0 else by_name(h.path))
-                if size != each.seen:  # None: nothing is held
-                    changed.append(each)
-            except OSError:
-                changed.append(each)  # closed since, or gone
-        return changed
+        try:
+            fds = [each.hand.fd for each in held]  # type: ignore[union-attr]
+            ends = list(map(os.lseek, fds, repeat(0), repeat(os.SEEK_END)))
+        except (AttributeError, OSError):
+            return [each for each in held if self._has_changed(each)]
+        seen = [each.seen for each in held]
+        return [] if ends == seen else list(compress(held, map(operator.ne, ends, seen)))
+
+    @staticmethod
+    def _has_changed(held: Held) -> bool:
+        """What is closed for being idle is asked by its name."""
+        if (hand := held.hand) is None:
+            return True
+        try:
+            if hand.fd < 0:
+                return os.path.getsize(hand.path) != held.seen
+            return os.lseek(hand.fd, 0, os.SEEK_END) != held.seen
+        except OSError:
+            return True  # closed since, or gone
 
     def has_notifier(self) -> bool:
         """Whether asyncinotify is installed and the system has inotify.
@@ -204,12 +198,12 @@ class System:
     def lock_holder(self, path: str) -> int | None:
         """Whose process holds `lock` of this file; None where the system does not tell."""
         try:
-            status = os.stat(path)
+            device, inode = identity(os.stat(path))
             with open("/proc/locks", encoding="ascii", errors="replace") as locks:
                 rows = [line.split() for line in locks]
         except OSError:
             return None
-        file = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+        file = f"{os.major(device):02x}:{os.minor(device):02x}:{inode}"
         for row in rows:
             if len(row) == 8 and row[1] == "FLOCK" and row[5] == file and row[4].isdigit():
                 return int(row[4]) or None  # 0: of another pid namespace
@@ -232,8 +226,7 @@ class System:
         view = memoryview(data)
         while view:
             written = self.write_at(fd, view, offset)
-            offset += written
-            view = view[written:]
+            view, offset = view[written:], offset + written
         return offset
 
     def read_all_at(self, fd: int, count: int, offset: int) -> bytes:
@@ -241,8 +234,7 @@ class System:
         parts = []
         while count > 0 and (part := self.read_at(fd, min(count, 1 << 20), offset)):
             parts.append(part)
-            offset += len(part)
-            count -= len(part)
+            offset, count = offset + len(part), count - len(part)
         return b"".join(parts)
 
     def sync(self, fd: int) -> None:

@@ -127,9 +127,9 @@ class Watch:
 
     def _pause(self) -> float:
         """Seconds: inputs that are busy are looked at sooner."""
-        if not self._sweep.is_busy:
-            return self._interval
-        return max(LEAST_SECONDS, self._interval * BUSY_PART)
+        if self._sweep.is_busy:
+            return max(LEAST_SECONDS, self._interval * BUSY_PART)
+        return max(LEAST_SECONDS, self._interval - self._sweep.margin)
 
     async def _listen(self) -> None:
         """From now on the kernel tells, where it can."""
