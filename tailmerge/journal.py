@@ -9,6 +9,7 @@ whole state, and to one that is locked by whoever uses it.
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import stat
 from collections.abc import Collection, Iterable, Iterator
@@ -22,6 +23,7 @@ from tailmerge.report import output_busy, unusable_state
 from tailmerge.state import (
     PID_WIDTH,
     SETTLED,
+    TOGETHER,
     Entry,
     Mark,
     Record,
@@ -305,7 +307,7 @@ class Journal:
         state.boot = self._system.boot()
         if entries is None:
             entries = [format_entry(entry) for entry in state.entries.values()]
-        text = (format_head(state, os.getpid(), len(entries)) + "".join(entries)).encode("ascii")
+        head, rest = format_head(state, os.getpid(), len(entries)), iter(entries)
         name = f"{self.path}.{os.getpid()}.tmp"
         try:
             self._system.unlink(name)
@@ -314,7 +316,11 @@ class Journal:
         fd = self._system.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
             self._system.lock(fd)
-            self._system.write_all(fd, text)
+            size = 0
+            # In parts: of one text of megabytes the C library would keep the room for good.
+            while part := (head + "".join(itertools.islice(rest, TOGETHER))).encode("ascii"):
+                self._system.write_all(fd, part)
+                size, head = size + len(part), ""
             self._system.sync(fd)
             self._give_name(fd, name)
             self._system.sync_folder(os.path.dirname(self.path) or ".")
@@ -327,8 +333,8 @@ class Journal:
             raise
         if self._fd >= 0:
             self._system.close(self._fd)
-        self._fd, self._size, self._checkpoint_size = fd, len(text), len(text)
-        self._most = max(JOURNAL_BYTES, len(text))  # of many inputs it takes as long as it is long
+        self._fd, self._size, self._checkpoint_size = fd, size, size
+        self._most = max(JOURNAL_BYTES, size)  # of many inputs it takes as long as it is long
         self._notes.clear()
         self._begin_records()
         self._unsettled_kept = False

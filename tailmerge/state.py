@@ -25,7 +25,8 @@ DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, Rec
 """What reading a line raises that no tailmerge wrote."""
 
 TOGETHER = 200
-"""So many lines are read in one go: one by one takes half as long again, all take memory."""
+"""So many lines are read, or written, in one go: one by one takes half as long again, all at
+once take memory."""
 
 PID_WIDTH = 10
 """The pid's field in the first line: as wide as any, so that it is written in place."""
