@@ -25,8 +25,7 @@ DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, Rec
 """What reading a line raises that no tailmerge wrote."""
 
 TOGETHER = 200
-"""So many lines are read, or written, in one go: one by one takes half as long again, all at
-once take memory."""
+"""So many lines are read, or written, in one go: one by one they take longer, all take memory."""
 
 PID_WIDTH = 10
 """The pid's field in the first line: as wide as any, so that it is written in place."""
