@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
+from sys import intern
 from typing import NamedTuple
 
 from tailmerge.rotation import Rotated, find_roots, rotated_forms
@@ -53,7 +54,7 @@ class Folders:
 
     def claim(self, path: str) -> None:
         """An input has this absolute name: the forms beside it are its own."""
-        base = os.path.basename(path)
+        base = intern(os.path.basename(path))
         self._inputs[base] = tuple({*self._inputs.get(base, ()), path})
 
     def find_inputs(self, path: str, logs: Collection[str]) -> set[str]:

@@ -34,6 +34,8 @@ RECENT = 8
 GROWTH = 1.5
 """Each other mark is so many times as far from the beginning as the one before."""
 
+FIRST_MARK = START * GROWTH
+
 Mark = tuple[int, bytes]
 """An offset, and the bytes before it."""
 
@@ -50,7 +52,7 @@ class History:
         self._end = end
         self._marks: tuple[Mark, ...] = ()
         self._recent: deque[Mark] | tuple[Mark, ...] = ()  # most files are small
-        self._next = max(START, end) * GROWTH
+        self._next = FIRST_MARK if end <= START else end * GROWTH
 
     def learn(self, buffer: bytearray, begin: int, cut: int, offset: int) -> None:
         """From `begin` to `cut` of the buffer there is what follows at `offset` of the file."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from tailmerge.batch import Batch
 from tailmerge.folders import Folders
@@ -44,6 +45,18 @@ def _has_grown(source: Source, length: int) -> bool:
     return len(source.head) >= min(HEAD, max(1, 2 * length)) > length
 
 
+class _Met(NamedTuple):
+    """One file that the journal knows."""
+
+    series: str
+    """Its input's name."""
+    length: int
+    """Bytes of its head that the journal knows."""
+    keeping: Keeping | None = None
+    growing: Generation | None = None
+    """Where it is less than a whole head."""
+
+
 class Ledger:
     """One run's bookkeeping; on the thread that owns the files."""
 
@@ -57,13 +70,10 @@ class Ledger:
         self._is_open = False
         self.owed: Batch | None = None
         """What is to go out to a stream before anything else, then `begin`."""
-        self._met: dict[int, tuple[str, int]] = {}
-        """Of each number that the journal knows: its input's name, and how many bytes of
-        its head."""
-        self._growing: dict[int, tuple[Keeping, Generation]] = {}
-        """Files of which the journal knows less than a whole head."""
-        self._read: set[int] = set()
-        """Files that were read since the last sync, by their numbers."""
+        self._met: dict[int, _Met] = {}
+        """What the journal knows, by its numbers."""
+        self._read: set[int] | None = None
+        """Files that were read since the last sync, by their numbers; None: nobody syncs."""
         self._synced_news = 0
         self._said: tuple[tuple[int, int], int] | None = None
         """The last word on what is on the disk."""
@@ -99,10 +109,11 @@ class Ledger:
                 )
                 output.behind = self
             self._is_open = True
+            self._read = set() if fsync else None
         except OSError as error:
             raise cannot_write_state(self._journal.path, error) from error
         for entry in self._state.entries.values():
-            self._met[entry.position.number] = (entry.series, entry.position.head_length)
+            self._met[entry.position.number] = _Met(entry.series, entry.position.head_length)
             self._oldest = min(self._oldest, entry.seen)
 
     def begin(self) -> None:
@@ -145,8 +156,9 @@ class Ledger:
     def _learn(self, keeping: Keeping, generation: Generation) -> None:
         source = generation.source
         number = source.number if source else generation.position and generation.position.number
-        name, length = self._met.get(number or 0, ("", 0))
-        if name != keeping.name or (source and _has_grown(source, length)):
+        met = self._met.get(number or 0)
+        known = met is not None and met.series == keeping.name
+        if not known or (source and met and _has_grown(source, met.length)):
             self._note(keeping, generation)
 
     def _note(self, keeping: Keeping, generation: Generation) -> None:
@@ -154,24 +166,23 @@ class Ledger:
         position = keeping.remembered(generation)
         if position is None:
             return
-        self._met[position.number] = (keeping.name, position.head_length)
-        if position.head_length < HEAD:
-            self._growing[position.number] = (keeping, generation)
-        else:
-            self._growing.pop(position.number, None)
+        growing = generation if position.head_length < HEAD else None
+        self._met[position.number] = _Met(keeping.name, position.head_length, keeping, growing)
         self._journal.note(Entry(keeping.name, position, generation.size, time.time()))
 
     # what the output tells before it acts
 
     def announce(self, batch: Batch, at: int) -> None:
         for span in batch.spans:
-            if growing := self._growing.get(span.source):
-                source, (_, length) = growing[1].source, self._met.get(span.source, ("", 0))
+            met = self._met.get(span.source)
+            if met and met.keeping and met.growing:
+                source = met.growing.source
                 # What a file begins with tells it from all others: its last lines may be alike.
-                if source and source.number == span.source and _has_grown(source, length):
-                    self._note(*growing)
+                if source and source.number == span.source and _has_grown(source, met.length):
+                    self._note(met.keeping, met.growing)
         self._journal.announce(batch, at)
-        self._read.update(span.source for span in batch.spans)
+        if self._read is not None:
+            self._read.update(span.source for span in batch.spans)
 
     def prepare(self, batch: Batch) -> None:
         """A stream is about to get a batch: what cannot be had again is kept."""
@@ -224,7 +235,7 @@ class Ledger:
 
     def duplicate_inputs(self) -> list[int]:
         """Descriptors of the files that were read from since this was asked last."""
-        numbers, self._read = self._read, set()
+        numbers, self._read = self._read or (), set()
         sources = (g.source for series in self._series for g in series.keeping)
         found = []
         for source in sources:

@@ -18,6 +18,8 @@ import asyncio
 import os
 import struct
 from collections.abc import Callable, Iterable
+from itertools import chain
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from tailmerge.mounts import tells
@@ -65,7 +67,7 @@ class _Folder:
         self.path = path
         self.watch = watch
         self.identity = file
-        self.names: dict[str, list[Probed]] = {}
+        self.names: dict[str, tuple[Probed, ...]] = {}
         """The inputs that a name in it leads to."""
         self.others: dict[str, tuple[Probed, ...]] = {}
         """The inputs that another name could be a rotated form of."""
@@ -92,8 +94,8 @@ class Notices:
         self._mounts = ""
         self._folders: dict[str, _Folder] = {}
         self._by_number: dict[int, _Folder] = {}
-        self._places: dict[Probed, tuple[tuple[_Folder, str], ...]] = {}
-        """Where an input is told of: the folders, and its names in them."""
+        self._places: dict[Probed, tuple[Any, ...]] = {}
+        """Where an input is told of: a folder, its name in it, and so on; there are many."""
         self._lost: dict[Probed, None] = {}
         """What was told of and is no longer."""
         self._tell: Callable[[Iterable[Probed]], None] = lambda probed: None
@@ -133,10 +135,11 @@ class Notices:
                 for other in places:
                     self._leave(probed, *other)
                 return False
-            folder.names.setdefault(name, []).append(probed)
+            name = intern(name)  # others keep it, too
+            folder.names[name] = (*folder.names.get(name, ()), probed)
             folder.others.clear()
             places.append((folder, name))
-        self._places[probed] = tuple(places)
+        self._places[probed] = tuple(chain.from_iterable(places))
         return True
 
     def _watch(self, path: str) -> _Folder | None:
@@ -156,19 +159,22 @@ class Notices:
         folder = self._folders[path] = self._by_number[watch.wd] = _Folder(path, watch, file)
         return folder
 
+    def tells_of(self, probed: Probed) -> bool:
+        return probed in self._places
+
     def forget(self, probed: Probed) -> None:
         """The input is watched no longer."""
-        for folder, name in self._places.pop(probed, ()):
+        places = self._places.pop(probed, ())
+        for folder, name in zip(places[::2], places[1::2], strict=True):
             self._leave(probed, folder, name)
         self._lost.pop(probed, None)
 
     @staticmethod
     def _leave(probed: Probed, folder: _Folder, name: str) -> None:
-        inputs = folder.names.get(name, [])
-        if probed in inputs:
-            inputs.remove(probed)
-            if not inputs:
-                del folder.names[name]
+        if left := tuple(each for each in folder.names.get(name, ()) if each is not probed):
+            folder.names[name] = left
+        else:
+            folder.names.pop(name, None)
         folder.others.clear()
 
     def check(self) -> list[Probed]:
@@ -189,7 +195,7 @@ class Notices:
         for path in [path for path, other in self._folders.items() if other is folder]:
             del self._folders[path]
         for inputs in list(folder.names.values()):
-            for probed in list(inputs):
+            for probed in inputs:
                 self.forget(probed)
                 self._lost[probed] = None
         try:

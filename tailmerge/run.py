@@ -57,6 +57,9 @@ DISCOVER_SECONDS = 1.0
 PATIENCE_SECONDS = 10.0
 """How long a one-shot run waits for an output that cannot be written."""
 
+ALWAYS = float("inf")
+"""Whatever the time of a file that is older than this."""
+
 MADE = 100
 """So many inputs are made before the loop has its turn."""
 
@@ -286,7 +289,7 @@ class Run:
                     rotate_wait=self.settings.rotate_wait,
                     lines=self.settings.lines if at_first and f.kind is Kind.FILE else None,
                     named=frozenset(groups[f.name]) or NOTHING,
-                    passed_before=float("inf") if start and f.status else self.began,
+                    passed_before=ALWAYS if start and f.status else self.began,
                     entries=absent.entries() if absent else (),
                     name=f.absolute,
                     status=f.status,

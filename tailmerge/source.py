@@ -266,6 +266,8 @@ class Source(OpenFile):
         if not chunk.at_end:
             self.fragment = b""
         self.marker = bytes(memoryview(buffer)[max(0, chunk.cut - MARKER) : chunk.cut])
+        if self.marker == self.head:
+            self.marker = self.head  # of a few bytes: kept once
 
     def advance_to(self, offset: int, lines: int = 1) -> None:
         """All up to `offset` is forwarded, however it was read: one line, or so many."""

@@ -55,6 +55,8 @@ class Stillness:
         """Whether nothing changed lately in any of the folders; asked once a sweep."""
         for placed in list(islice(self._fresh, LEARNED)):
             del self._fresh[placed]
+            if not self._fresh:
+                self._fresh = {}  # the old one keeps the room of all that were in it
             for folder, _ in placed.places():
                 self._stamps.setdefault(folder, None)
         if len(self._stamps) > MOST_FOLDERS:

@@ -104,8 +104,6 @@ class Sweep:
         self._polled: list[Probed] = []
         self._told: list[Probed] = []
         """What the kernel tells of."""
-        self._covered: set[Probed] = set()
-        """The same."""
         self._unsettled: dict[Probed, None] = {}
         self._busy: dict[Probed, float] = {}
         """What had news lately, and when."""
@@ -205,7 +203,7 @@ class Sweep:
                 self._probe(probed, now, found)
         self._forget_idle(now)
         if self._notices:  # what appeared may have a folder now
-            self._sort(p for p, news in found if news > News.GREW and p not in self._covered)
+            self._sort(p for p, news in found if news > News.GREW and not self._is_told_of(p))
         return found
 
     def _names_a_sweep(self, now: float) -> int:
@@ -226,7 +224,7 @@ class Sweep:
     def _probe(self, probed: Probed, now: float, found: Found, *, told: bool = False) -> None:
         if news := probed.probe(now, told=told):
             found.append((probed, news))
-            if probed not in self._covered:
+            if not self._is_told_of(probed):
                 self._busy[probed] = now
         if probed.is_unsettled:
             self._unsettled[probed] = None
@@ -282,7 +280,6 @@ class Sweep:
             self._stillness.forget(gone)
             self._polled = [p for p in self._polled if p in self._watched]
             self._told = [p for p in self._told if p in self._watched]
-            self._covered.difference_update(gone)
         if fresh:
             self._sort(fresh)
 
@@ -299,8 +296,10 @@ class Sweep:
                 self._told.append(probed)
             else:
                 self._polled.append(probed)
-        self._covered = set(self._told)
-        self._stillness.add(probed for probed in again if probed not in self._covered)
+        self._stillness.add(probed for probed in again if not self._is_told_of(probed))
+
+    def _is_told_of(self, probed: Probed) -> bool:
+        return self._notices is not None and self._notices.tells_of(probed)
 
     def _check_notices(self, asked: dict[Probed, None]) -> None:
         """What the kernel no longer tells of is polled, and looked at now."""

@@ -28,8 +28,12 @@ Identity = tuple[int, int]
 """(st_dev, st_ino): which file this is, as long as somebody holds it open."""
 
 
+_devices: dict[int, int] = {}
+
+
 def identity(status: os.stat_result) -> Identity:
-    return (status.st_dev, status.st_ino)
+    device = status.st_dev
+    return (_devices.setdefault(device, device), status.st_ino)  # one number for all its files
 
 
 class System:

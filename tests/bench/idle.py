@@ -80,7 +80,8 @@ def _tabulate(outcome: Outcome) -> None:
         outcome.tables.append(Table(f"{int(inputs):,} inputs at rest", columns, rows))
     outcome.tables[-1].note = (
         f"An input's memory is what it takes more than with {fewest} inputs, over the inputs that"
-        " are more. It follows when a line appended to the last file right after the start is in"
+        " are more; of that Python itself keeps nearly 1 KB, since it keeps each word of a command"
+        " line several times: given by a pattern in quotes an input takes 3.1 KB. It follows when a line appended to the last file right after the start is in"
         " the output."
     )
 
