@@ -81,8 +81,8 @@ def _tabulate(outcome: Outcome) -> None:
     outcome.tables[-1].note = (
         f"An input's memory is what it takes more than with {fewest} inputs, over the inputs that"
         " are more; of that Python itself keeps nearly 1 KB, since it keeps each word of a command"
-        " line several times: given by a pattern in quotes an input takes 3.1 KB. It follows when a line appended to the last file right after the start is in"
-        " the output."
+        " line several times: given by a pattern in quotes an input takes 3.1 KB. It follows"
+        " when a line appended to the last file right after the start is in the output."
     )
 
 
