@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from tailmerge.batch import EDGE, put_label
+from tailmerge.batch import EDGE, LONGEST, put_label
 from tailmerge.folders import Folders
 from tailmerge.journal import Journal
 from tailmerge.lines import end_line
@@ -20,10 +20,6 @@ LISTINGS = 2
 """How often a folder is listed for one file: once more where it is nowhere to be seen."""
 
 
-HELD = 16 * 1024 * 1024
-"""Bytes of a batch that are read once and held. Of a longer one, a single line nearly always,
-each byte is read when it is asked for."""
-
 TRIES = 3
 """How often a batch is looked for whose file is cut while it is read."""
 
@@ -31,10 +27,11 @@ TRIES = 3
 def _hold(record: Record, read: ReadAt) -> ReadAt | None:
     """How to read the bytes that a batch has, whatever happens to its files from now on.
 
-    None where they are not the ones that were announced.
+    None where they are not the ones that were announced. Of a longer batch, which is a single
+    line, each byte is read when it is asked for.
     """
     edge, length = min(EDGE, record.length), record.length
-    if length > HELD:
+    if length > LONGEST:
         return read if digest(read(edge, 0)) == record.first else None
     data = read(length, 0)
     whole = len(data) == length and digest(data[:edge]) == record.first

@@ -14,6 +14,9 @@ from typing import NamedTuple
 EDGE = 64
 """Bytes at both ends of a batch by which the journal knows it again."""
 
+LONGEST = 16 * 1024 * 1024
+"""Bytes of the longest batch of several lines: it is held while it is compared after a kill."""
+
 Bytes = bytes | memoryview
 
 

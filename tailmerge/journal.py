@@ -226,13 +226,14 @@ class Journal:
         or a kill would leave it in neither.
         """
         text = "".join(self._notes) + format_mark(mark, past)
-        if rest and rest.length:
+        is_told = rest is not None and bool(rest.length or rest.spans)
+        if rest and is_told:
             text += _record_of(rest, mark.position.offset, kept=not rest.again)
         self._append(text)
         self._clear_notes()
         self.news += 1
         self._begin_records()
-        self._records = int(bool(rest and rest.length))
+        self._records = int(is_told)
         self._unsettled_kept = bool(self._records and rest and not rest.again)
 
     def _append(self, text: str) -> None:

@@ -182,25 +182,29 @@ class NamedFile(Output):
         """
         if self.system.seek(self.fd, 0, os.SEEK_END) != self._end:
             return 0
-        written = 0
         try:
-            while written < len(lines):
-                count = self.system.write(self.fd, lines[written:])
-                written += count
-                self._end += count
+            written = self.system.write(self.fd, lines)
         except OSError:
-            pass  # so will the next write
+            return 0  # the next write meets it again
+        self._end += written
         return written
 
     async def finish(self, batch: Batch, written: int) -> None:
-        """Append the last lines of what was begun, of which so many bytes are written."""
+        """Append the last lines of what was begun, of which so many bytes are written.
+
+        Be it none: that no more of what was announced follows is told by their record. Where
+        the output is opened anew that record is told with it, or a kill would take all of what
+        was announced for written.
+        """
+        rest: Batch | None
         if not written:
-            await self.append(batch)
-            return
-        if self.ahead:
-            await self.insist(partial(self.ahead.announce, batch, self._end - written))
-        disturbed = self._was_disturbed()
-        rest = await (self._begin_again if disturbed else self._write_batch)(batch, written)
+            await self._find_again(batch)
+            rest = await self._announce(batch)
+        else:
+            if self.ahead:
+                await self.insist(partial(self.ahead.announce, batch, self._end - written))
+            disturbed = self._was_disturbed()
+            rest = await (self._begin_again if disturbed else self._write_batch)(batch, written)
         while rest is not None:
             rest = await self._write_batch(rest)
 

@@ -8,6 +8,7 @@ a number, how many of its bytes are there, and whether anything came behind them
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from tailmerge.batch import EDGE
@@ -17,6 +18,10 @@ from tailmerge.state import Record
 
 MOST_SHIFT = 64 << 10
 """So many bytes of others are looked through for the beginning of a batch."""
+
+
+CERTAIN = 4096
+"""So many bytes of a batch in one piece are ours: it is looked for no further."""
 
 
 class Verdict(enum.Enum):
@@ -102,7 +107,7 @@ def _compare(record: Record, size: int, read_output: ReadAt, read_batch: ReadAt)
         rest = record._replace(at=at, length=record.length - done)
         finding, end = _find_beginning(rest, size, read_output, read_rest)
         verdict, written = finding
-        by_chance = done and verdict is Verdict.AGAIN and written < EDGE
+        by_chance = done and written < EDGE and end - written != at
         if by_chance or verdict is Verdict.ABSENT:
             return Finding(Verdict.AGAIN, done) if done else finding
         whole = whole_lines(written, read_rest) if verdict is Verdict.AGAIN else 0
@@ -138,17 +143,24 @@ def _find_beginning(
     best = 0
     end = record.at
     for at in _occurrences(needle, record.at, size, read_output):
+        if size - at <= best or best >= CERTAIN:
+            break
         length = _common(record, at, size, read_output, read_batch)
-        if length > best:
+        if length > best and _may_begin(record, at, length, read_output):
             best, end = length, at + length
         if best == record.length:
             return Finding(Verdict.SETTLED, best), end
     tail = _torn_tail(record, size, read_output, read_batch)
-    if tail > best:
+    if tail > best and _may_begin(record, size - tail, tail, read_output):
         return Finding(Verdict.FINISH, tail), size
     if best == 0:
         return Finding(Verdict.ABSENT), end
     return Finding(Verdict.FINISH if end == size else Verdict.AGAIN, best), end
+
+
+def _may_begin(record: Record, at: int, length: int, read_output: ReadAt) -> bool:
+    """Whether a beginning of this length can be ours: not by chance inside a line of others."""
+    return at == record.at or length >= EDGE or read_output(1, at - 1) == b"\n"
 
 
 def _first_line(record: Record, read_batch: ReadAt) -> bytes:
@@ -156,32 +168,41 @@ def _first_line(record: Record, read_batch: ReadAt) -> bytes:
     return start[: start.find(b"\n") + 1 or len(start)]
 
 
-def _occurrences(needle: bytes, start: int, size: int, read_output: ReadAt) -> list[int]:
+def _occurrences(needle: bytes, start: int, size: int, read_output: ReadAt) -> Iterator[int]:
     """Where the needle begins in the output, from `start` on."""
-    found = []
     at = start
     while at + len(needle) <= size:
         block = read_output(BLOCK + len(needle) - 1, at)
         where = block.find(needle)
         while where >= 0:
-            found.append(at + where)
+            yield at + where
             where = block.find(needle, where + 1)
         at += BLOCK
-    return found
 
 
 def _common(record: Record, at: int, size: int, read_output: ReadAt, read_batch: ReadAt) -> int:
     """How many bytes of the batch stand in the output from `at` on."""
-    length = 0
+    length, step = 0, EDGE  # most places differ at once
     while length < record.length:
-        ours = read_batch(min(BLOCK, record.length - length), length)
+        ours = read_batch(min(step, record.length - length), length)
         theirs = read_output(len(ours), at + length)
         if not ours or ours != theirs:
-            pairs = zip(ours, theirs, strict=False)
-            same = next((i for i, (a, b) in enumerate(pairs) if a != b), None)
-            return length + (min(len(ours), len(theirs)) if same is None else same)
+            return length + _count_alike(ours, theirs)
         length += len(ours)
+        step = BLOCK
     return length
+
+
+def _count_alike(a: bytes, b: bytes) -> int:
+    """Bytes that these begin with alike."""
+    low, high = 0, min(len(a), len(b))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def _torn_tail(record: Record, size: int, read_output: ReadAt, read_batch: ReadAt) -> int:

@@ -103,7 +103,7 @@ class Resume:
         if not state.records:
             return not same
         record = state.records[-1]
-        if state.settled or record.length == 0:
+        if state.settled or (record.length == 0 and not same):
             state.advance(record)
         elif same:
             self._examine(state, record, self._output.fd)
@@ -138,6 +138,9 @@ class Resume:
     def _examine(self, state: State, record: Record, fd: int) -> None:
         size = self._system.fstat(fd).st_size
         if size < record.at and state.boot != self._system.boot() and self._roll_back(state, fd):
+            return
+        if record.length == 0:
+            state.advance(record)
             return
         with self._again.open_batch(state, record) as read_batch:
             finding = examine(record, size, self._reader(fd), read_batch)

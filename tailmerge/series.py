@@ -281,7 +281,7 @@ class Series:
             return
         generation.has_grown(now)
         packed = isinstance(source, PackedSource)
-        quiet = packed or now - generation.changed >= self._rotate_wait
+        quiet = packed or generation.changed + self._rotate_wait <= now  # as in _answer
         if not quiet or source.rest < generation.size or generation.unsure:
             return
         if source.rest > source.offset:
@@ -300,7 +300,7 @@ class Series:
     ) -> None:
         """It was deleted, or moved out of sight, while it was parked: its position stays."""
         unclear = self._settling.waits or found.unsettled or found.unreadable or found.error
-        if unclear or source.is_ahead or now - generation.changed < self._rotate_wait:
+        if unclear or source.is_ahead or generation.changed + self._rotate_wait > now:
             return
         found.lost += max(0, generation.size - source.offset)
         generation.size = source.offset

@@ -88,9 +88,8 @@ class Shaped(Route):
             pending = _Pending(source, asked.again, begin, begin)
             if source.orphan:
                 orphan, source.orphan = end_line(source.orphan), b""
-                await output.append(
-                    lines_batch(self._shape.apply(feed, orphan, 0), (), again=False)
-                )
+                if shaped := self._shape.apply(feed, orphan, 0):
+                    await output.append(lines_batch(shaped, (), again=False))
             if self._shape.is_label and output.has_again:
                 pending.label = self._shape.find_label(feed)
             at_end = False
@@ -115,6 +114,8 @@ class Shaped(Route):
     def _shape_piece(self, entered: _Input, pending: _Pending, piece: Piece) -> None:
         source = pending.source
         clock = entered.clocks.of(source.number, source.modified) if entered.clocks else None
+        if not pending.parts:
+            pending.start = piece.start  # behind a hole
         shaped = self._shape.apply(entered.feed, piece.data, piece.start, clock)
         pending.end = piece.end
         pending.parts.append(shaped)

@@ -10,8 +10,9 @@ of their own, whose record takes the place of what was announced.
 from __future__ import annotations
 
 import asyncio
+from typing import NoReturn
 
-from tailmerge.batch import EDGE, Batch, Span, lines_batch
+from tailmerge.batch import EDGE, LONGEST, Batch, Span, lines_batch
 from tailmerge.history import START
 from tailmerge.lines import BLOCK, Chunk, cut_lines
 from tailmerge.named import NamedFile
@@ -19,7 +20,7 @@ from tailmerge.output import Output
 from tailmerge.position import HEAD, MARKER
 from tailmerge.source import Rewritten, Source
 
-MOST = 32 * BLOCK
+MOST = LONGEST
 """Bytes of the longest stretch."""
 
 LEAST = 4 * BLOCK
@@ -51,7 +52,7 @@ async def copy_stretch(
         return False
     await output.find_again()
     # From here on to the last block nothing waits.
-    batch = _find_batch(source, buffer, _find_length(source, until))
+    batch = _find_batch(source, _find_length(source, until))
     return batch is not None and output.begin(batch) and await _copy(output, source, buffer, batch)
 
 
@@ -61,11 +62,15 @@ def _find_length(source: Source, until: int | None) -> int:
     if not (known and source.is_steady):
         return 0
     size = source.size()
-    length = min(MOST, min(size, until or size) - source.offset - SPARE)
-    return length if length >= LEAST else 0
+    length = min(MOST, (size if until is None else min(size, until)) - source.offset - SPARE)
+    if length < LEAST:
+        return 0
+    if source.hands:
+        source.hands.touch(source)
+    return length
 
 
-def _find_batch(source: Source, buffer: bytearray, length: int) -> Batch | None:
+def _find_batch(source: Source, length: int) -> Batch | None:
     """Whole lines of at most so many bytes; None where they end nowhere near that."""
     if not length:
         return None
@@ -77,20 +82,17 @@ def _find_batch(source: Source, buffer: bytearray, length: int) -> Batch | None:
     end = behind - ENDING + cut
     first, last = source.read_at(EDGE, start), ending[cut - EDGE : cut]
     span = Span(source.number, start, end, ending[cut - MARKER : cut])
-    return Batch(
-        (span,),
-        end - start,
-        first,
-        last,
-        lambda n: source.pieces(buffer, start + n, end),
-        lambda n: 0,
-    )
+    return Batch((span,), end - start, first, last, _not_by_itself, _not_by_itself)
+
+
+def _not_by_itself(count: int) -> NoReturn:
+    raise AssertionError("a stretch is only announced as a whole: its blocks are written")
 
 
 def _read_on(source: Source, buffer: bytearray, end: int) -> memoryview:
     """The next whole lines of what was seen up to `end`; the source is behind them.
 
-    None where the next line is longer than a block.
+    No bytes where the next line is longer than a block.
 
     Raises:
         Rewritten: the bytes before the offset are no longer there.
@@ -116,14 +118,14 @@ async def _copy(output: NamedFile, source: Source, buffer: bytearray, batch: Bat
         try:
             lines = _read_on(source, buffer, end)
         except (Rewritten, OSError):
-            await output.append(_end_at(source, start, memoryview(b"")))
+            await output.finish(_end_at(source, start, memoryview(b"")), 0)
             raise
         written = output.write_block(lines)
         if written < len(lines) or not lines:
             await output.finish(_end_at(source, start, lines), written)
             return False
         if now() > late and source.offset < end:
-            await output.append(_end_at(source, source.offset, memoryview(b"")))
+            await output.finish(_end_at(source, source.offset, memoryview(b"")), 0)
             return True
     return True
 

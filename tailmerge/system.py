@@ -28,12 +28,11 @@ Identity = tuple[int, int]
 """(st_dev, st_ino): which file this is, as long as somebody holds it open."""
 
 
-_devices: dict[int, int] = {}
+_devices: dict[int, int] = {}  # one number for all files of a device
 
 
 def identity(status: os.stat_result) -> Identity:
-    device = status.st_dev
-    return (_devices.setdefault(device, device), status.st_ino)  # one number for all its files
+    return (_devices.setdefault(device := status.st_dev, device), status.st_ino)
 
 
 class System:
@@ -47,13 +46,18 @@ class System:
 
         One call, ten times a second, for all: where all are open no loop of Python's is run.
         """
+        fds = [hand.fd if (hand := each.hand) else -1 for each in held]
+        changed: list[HeldT] = []
+        if -1 in fds:
+            pairs = list(zip(held, fds, strict=True))
+            changed = [each for each, fd in pairs if fd < 0 and self._has_changed(each)]
+            held, fds = [each for each, fd in pairs if fd >= 0], [fd for fd in fds if fd >= 0]
         try:
-            fds = [each.hand.fd for each in held]  # type: ignore[union-attr]
             ends = list(map(os.lseek, fds, repeat(0), repeat(os.SEEK_END)))
-        except (AttributeError, OSError):
-            return [each for each in held if self._has_changed(each)]
+        except OSError:
+            return changed + [each for each in held if self._has_changed(each)]
         seen = [each.seen for each in held]
-        return [] if ends == seen else list(compress(held, map(operator.ne, ends, seen)))
+        return changed + list(compress(held, map(operator.ne, ends, seen)) if ends != seen else ())
 
     @staticmethod
     def _has_changed(held: Held) -> bool:
