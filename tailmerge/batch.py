@@ -2,7 +2,8 @@
 
 A batch is the unit of everything that must not be half done: it is announced in the
 journal before it is written, and no other input's bytes are ever inside it. Its bytes can
-be had more than once, from any byte on, so that what was not written can be written later.
+be had more than once, from any byte on, so that what was not written can be written later; but
+for a stretch's (stretch.py), which ends with what was read.
 """
 
 from __future__ import annotations

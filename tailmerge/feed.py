@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 HOP = 4 * 1024 * 1024
-"""Bytes forwarded from one source before another one gets its turn."""
+"""Bytes forwarded from one source before another one gets its turn; where they are but copied, a
+stretch more (stretch.py)."""
 
 
 class Feed:

@@ -1,8 +1,9 @@
 """The plain way out: whole lines go from an input to the output as they are.
 
 One read, one cut at the last newline, one append for each block: no line is looked at by
-itself. Of many sources that grew by a little there is one append for all. A line that is
-longer than a block is copied from its file while it is written.
+itself. Of many sources that grew by a little there is one append for all, of a file with much
+more to give one for many blocks (stretch.py). A line that is longer than a block is copied from
+its file while it is written.
 """
 
 from __future__ import annotations

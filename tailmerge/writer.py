@@ -3,7 +3,7 @@
 This is the lesson's `WriteThread`, carried to its end. Coroutines are sent to its event
 loop and awaited from the caller's; since every handle lives on this one thread there is
 no lock and nothing that can block the caller. What travels is not lines but "this source,
-up to here": `forward` reads, cuts and appends up to `HOP` bytes before it answers.
+up to here": `forward` reads, cuts and appends a hop's bytes (feed.py) before it answers.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class WriteThread(Lane):
         close: bool = False,
         feed: Feed | None = None,
     ) -> Progress:
-        """Append the source's next whole lines, at most `HOP` bytes of them or one line.
+        """Append the source's next whole lines, a hop's bytes of them or one line.
 
         `until` is the offset behind which nothing is read. With `last` an unfinished last
         line goes out too, with a newline added. `again` is whether a later run can find

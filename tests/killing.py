@@ -326,6 +326,23 @@ def stretched(scene: Scene) -> dict[str, Any]:
     return {}
 
 
+def stretched_late(scene: Scene) -> dict[str, Any]:
+    """The same where each block takes too long."""
+    how = stretched(scene)
+    stretch.SECONDS = 0
+    return how
+
+
+def labelled_hole(scene: Scene) -> dict[str, Any]:
+    """Copied and cut under a writer that does not append: a hole is in front of its lines."""
+    scene.is_labelled = True
+    with open("a", "wb") as file:
+        file.truncate(65536)
+    scene.append("a", 4000)
+    scene.append("b", 20)
+    return {"label": "{name}: "}
+
+
 def as_json(scene: Scene) -> dict[str, Any]:
     how = SHAPE | {"format": "json"}
     for name in "ab":
@@ -387,6 +404,8 @@ SCENARIOS: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "labelled": labelled,
     "full_labelled": full_labelled,
     "stretched": stretched,
+    "stretched_late": stretched_late,
+    "labelled_hole": labelled_hole,
     "as_json": as_json,
 }
 

@@ -73,6 +73,8 @@ def kill_everywhere(scenario: str, after: str) -> set[str]:
         "labelled",
         "full_labelled",
         "stretched",
+        "stretched_late",
+        "labelled_hole",
         "as_json",
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from helpers import append
 
 from tailmerge import run_fully_async, stretch
-from tailmerge.batch import EDGE
+from tailmerge.batch import EDGE, Span, labelled_batch
 from tailmerge.position import digest
 from tailmerge.recovery import Finding, Verdict, examine
 from tailmerge.state import Record
@@ -109,7 +110,9 @@ class Full(Watched):
 @pytest.mark.parametrize("theirs", [b"", FOREIGN])
 @pytest.mark.parametrize("part", [0, 0.001, 0.5])
 def test_a_disk_that_is_full_inside_of_it(content: bytes, part: float, theirs: bytes) -> None:
-    merge(Full(5, part, theirs))
+    system = Full(5, part, theirs)
+    merge(system)
+    assert system.fails == 0
     merged = Path("m").read_bytes()
     kept = [line for line in merged.splitlines(keepends=True) if line in KNOWN]
     assert b"".join(kept) == content
@@ -218,6 +221,84 @@ def test_others_append_while_a_torn_line_is_finished(content: bytes, part: float
     assert b"".join(line for line in lines if line in KNOWN) == content
 
 
+class Moving(Watched):
+    """Has its output renamed inside of a stretch, and is killed at a later call of the journal."""
+
+    def __init__(self, calls: int, theirs: bytes) -> None:
+        super().__init__()
+        self.calls = calls
+        self.theirs = theirs
+        self.is_moved = False
+
+    def write(self, fd: int, data: Any) -> int:
+        count = super().write(fd, data)
+        if self.writes == 3:
+            os.rename("m", "m.1")
+            self.is_moved = True
+            if self.theirs:
+                append("m.1", self.theirs)
+        return count
+
+    def write_at(self, fd: int, data: bytes, offset: int) -> int:
+        if self.is_moved:
+            self.calls -= 1
+            if self.calls < 0:
+                os._exit(9)
+        return super().write_at(fd, data, offset)
+
+
+@pytest.mark.parametrize("calls", range(4))
+@pytest.mark.parametrize(("seconds", "theirs"), [(0, b""), (60, FOREIGN)])
+def test_killed_where_the_output_was_moved_inside_of_it(
+    content: bytes, monkeypatch: pytest.MonkeyPatch, seconds: float, theirs: bytes, calls: int
+) -> None:
+    """Old symptom: all of the stretch was taken for written."""
+    monkeypatch.setattr(stretch, "SECONDS", seconds)
+    die(Moving(calls, theirs))
+    merge()
+    merged = Path("m.1").read_bytes() + Path("m").read_bytes()
+    assert merged.replace(FOREIGN, b"") == content
+
+
+@pytest.mark.parametrize("at", range(1, 16))
+def test_the_input_is_cut_while_a_kill_is_recovered_from(content: bytes, at: int) -> None:
+    """Old symptom: its lines came twice."""
+    die(Dying(4, 0.3, "none"))
+
+    class Cutting(System):
+        left = at
+
+        def read_at(self, fd: int, count: int, offset: int) -> bytes:
+            self.left -= 1
+            if self.left == 0:
+                Path("a.1").write_bytes(Path("a").read_bytes())
+                os.truncate("a", 0)
+                append("a", b"new\n")
+            return super().read_at(fd, count, offset)
+
+    merge(Cutting())
+    merge()
+    assert Path("m").read_bytes() == content + b"new\n"
+
+
+def test_after_a_power_cut_behind_its_end_it_goes_on_where_the_output_ends(
+    content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last record is of no bytes, which is no reason not to look at the output."""
+    monkeypatch.setattr(stretch, "SECONDS", 0)
+    die(Dying(6, 0, "none"))
+    state = Path("m.tailmerge").read_bytes()
+    records = [line for line in state.splitlines(keepends=True) if b'"from"' in line]
+    last = records.index(next(line for line in reversed(records) if b'"length":0' in line))
+    kept = state[: state.index(records[last]) + len(records[last])]
+    boot = System().boot().encode()
+    assert boot in kept
+    Path("m.tailmerge").write_bytes(kept.replace(boot, b"another boot" + boot[12:]))
+    os.truncate("m", json.loads(records[0])["length"])
+    merge()
+    assert Path("m").read_bytes() == content
+
+
 BATCH = b"".join(b"line %d of the batch\n" % number for number in range(2000))
 
 
@@ -256,3 +337,53 @@ def test_a_line_of_others_that_is_like_the_next_one_is_theirs() -> None:
     output = b"before\n" + BATCH[:CUT] + FOREIGN + next_line + FOREIGN
     assert len(next_line) < EDGE
     assert find(output) == Finding(Verdict.AGAIN, CUT)
+
+
+@pytest.mark.parametrize(
+    ("batch", "theirs"),
+    [
+        (b"\nTraceback:\n  x\n", b"foreign\n"),
+        (b"}\nnext\n", b"{}\n"),
+        (b"ok\nnext\n", b"look\n"),
+    ],
+)
+def test_what_others_wrote_is_not_taken_for_a_short_first_line(batch: bytes, theirs: bytes) -> None:
+    record = Record((), 7, len(batch), digest(batch[:EDGE]), digest(batch[-EDGE:]))
+    output = b"before\n" + theirs
+    finding = examine(
+        record,
+        len(output),
+        lambda n, skip: output[skip : skip + n],
+        lambda n, skip: batch[skip : skip + n],
+    )
+    assert finding == Finding(Verdict.ABSENT)
+
+
+def test_a_long_batch_of_like_lines_is_compared_once() -> None:
+    batch = b"tick\n" * 600_000
+    record = Record((), 0, len(batch), digest(batch[:EDGE]), digest(batch[-EDGE:]))
+    output = batch[:1_500_003] + FOREIGN * 1000
+    reads = 0
+
+    def read_output(n: int, skip: int) -> bytes:
+        nonlocal reads
+        reads += 1
+        return output[skip : skip + n]
+
+    finding = examine(record, len(output), read_output, lambda n, skip: batch[skip : skip + n])
+    assert finding == Finding(Verdict.AGAIN, 1_500_000)
+    assert reads < 50
+
+
+def test_the_rest_of_a_labelled_batch_is_of_the_bytes_before_the_label() -> None:
+    lines, label = [b"one\n", b"two2\n", b"three33\n", b"4\n"], b"a: "
+    data = b"".join(label + line for line in lines)
+    span = Span(7, 100, 100 + len(b"".join(lines)), b"m")
+    batch = labelled_batch(data, (span,), label)
+    rest = batch.rest(len(b"a: one\na: tw"))
+    assert rest.spans == (span._replace(start=104),)
+    assert b"".join(map(bytes, rest.pieces(0))) == data[7:]
+    assert rest.length == len(data) - 7
+    again = rest.rest(len(b"a: two2\na: three33\na"))
+    assert again.spans == (span._replace(start=117),)
+    assert b"".join(map(bytes, again.pieces(0))) == b"a: 4\n"

@@ -19,7 +19,7 @@ from tailmerge.feed import Feed, Progress
 from tailmerge.generation import News
 from tailmerge.mounts import find_type, tells
 from tailmerge.notices import Notices
-from tailmerge.source import Source
+from tailmerge.source import Source, open_source
 from tailmerge.sweep import Sweep
 from tailmerge.system import System
 
@@ -302,3 +302,56 @@ def test_busy_inputs_are_looked_at_more_often_and_idle_ones_at_the_interval() ->
     assert busy.asked == asked + 1
     sweep.sweep(0.02, [], [busy])
     assert not sweep.is_busy
+
+
+def test_beside_a_backlog_all_are_looked_at_a_little_sooner() -> None:
+    """A look, and the forward behind it, wait there for their turn."""
+
+    async def story() -> None:
+        sweep = Sweep(System(), 0.1, no_forward, lambda found: None)  # type: ignore[arg-type]
+        now = asyncio.get_running_loop().time
+        for _ in range(10):
+            await sweep.look(now(), [], [])
+        assert sweep.margin == 0
+        await sweep.look(now() - 0.008, [], [])
+        assert 0 < sweep.margin <= 0.05
+        for _ in range(10):
+            await sweep.look(now(), [], [])
+        assert sweep.margin == 0
+
+    asyncio.run(story())
+
+
+class Holding:
+    """An input that holds a file open, or has its name, or neither."""
+
+    def __init__(self, hand: Source | None, seen: int) -> None:
+        self.hand = hand
+        self.seen = seen
+
+
+def test_only_those_whose_files_end_elsewhere_are_found_changed(tmp_path: Path) -> None:
+    held = []
+    for number in range(8):
+        path = str(tmp_path / f"{number}.log")
+        append(path, b"1\n")
+        held.append(Holding(open_source(System(), path), 2))
+    system = System()
+    assert system.find_changed(held) == []
+    append(str(tmp_path / "3.log"), b"2\n")
+    os.truncate(tmp_path / "5.log", 0)
+    assert system.find_changed(held) == [held[3], held[5]]
+    held[3].seen, held[5].seen = 4, 0
+    for number in (1, 2):
+        hand = held[number].hand
+        assert hand
+        hand.park()
+    append(str(tmp_path / "2.log"), b"2\n")
+    append(str(tmp_path / "7.log"), b"2\n")
+    held[6].hand = None
+    found = system.find_changed(held)
+    assert sorted(map(held.index, found)) == [2, 6, 7]
+    closed = held[0].hand
+    assert closed
+    os.close(closed.fd)
+    assert sorted(map(held.index, system.find_changed(held))) == [0, 2, 6, 7]
