@@ -8,6 +8,9 @@ HOP = 4 * 1024 * 1024
 """Bytes forwarded from one source before another one gets its turn; where they are but copied, a
 stretch more (stretch.py)."""
 
+TURN_SECONDS = 0.01
+"""How long a stretch may take: others wait for their turn, and a disk may be slow."""
+
 
 class Feed:
     """One input: all files of a series, a stream, a handle."""

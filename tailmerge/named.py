@@ -154,9 +154,7 @@ class NamedFile(Output):
         if self.durable:
             await self.durable.before(batch)
         await self._find_again(None)
-        rest: Batch | None = await self._announce(batch)
-        while rest is not None:
-            rest = await self._write_batch(rest)
+        await self._write_all(await self._announce(batch))
         if self.durable:
             self.durable.wrote(batch.length)
 
@@ -196,17 +194,21 @@ class NamedFile(Output):
         the output is opened anew that record is told with it, or a kill would take all of what
         was announced for written.
         """
-        rest: Batch | None
         if not written:
             await self._find_again(batch)
-            rest = await self._announce(batch)
-        else:
-            if self.ahead:
-                await self.insist(partial(self.ahead.announce, batch, self._end - written))
-            disturbed = self._was_disturbed()
-            rest = await (self._begin_again if disturbed else self._write_batch)(batch, written)
-        while rest is not None:
-            rest = await self._write_batch(rest)
+            await self._write_all(await self._announce(batch))
+            return
+        if self.ahead:
+            await self.insist(partial(self.ahead.announce, batch, self._end - written))
+        disturbed = self._was_disturbed()
+        await self._write_all(
+            await (self._begin_again if disturbed else self._write_batch)(batch, written)
+        )
+
+    async def _write_all(self, batch: Batch | None) -> None:
+        """Write a batch that was announced, in as many parts as that takes."""
+        while batch is not None:
+            batch = await self._write_batch(batch)
 
     async def _announce(self, batch: Batch) -> Batch:
         """Say what is written next; return it.

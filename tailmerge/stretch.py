@@ -1,7 +1,7 @@
 """A long part of one file: announced once, copied a block at a time.
 
-What is done for each batch costs a fifth of the copying itself. So where much is there, whole
-lines of up to a hop are announced as one batch. Each block ends behind a newline, is proven and
+What is done for each batch costs a fifth of the copying itself. So where much is there, up to
+`MOST` bytes of whole lines are announced as one batch. Each block ends behind a newline, is proven and
 is written before the next one is read, and nothing in between waits: only the lines in the
 buffer are ever owed. Where it does not go smoothly the stretch ends, and those lines are a batch
 of their own, whose record takes the place of what was announced.
@@ -13,6 +13,7 @@ import asyncio
 from typing import NoReturn
 
 from tailmerge.batch import EDGE, LONGEST, Batch, Span, lines_batch
+from tailmerge.feed import TURN_SECONDS
 from tailmerge.history import START
 from tailmerge.lines import BLOCK, Chunk, cut_lines
 from tailmerge.named import NamedFile
@@ -31,8 +32,8 @@ SPARE = 8 * BLOCK
 of it a copy that is made this moment (copytruncate) may lack the end, and after a kill what was
 announced is had again from one file."""
 
-SECONDS = 0.01
-"""How long a stretch may take: others wait for their turn, and a disk may be slow."""
+SECONDS = TURN_SECONDS
+"""How long a stretch may take."""
 
 ENDING = 16 * 1024
 """Bytes at the end of a stretch in which its last newline is looked for."""
@@ -50,6 +51,8 @@ async def copy_stretch(
     """
     if not isinstance(output, NamedFile) or output.durable or not _find_length(source, until):
         return False
+    if source.hands:
+        source.hands.touch(source)
     await output.find_again()
     # From here on to the last block nothing waits.
     batch = _find_batch(source, _find_length(source, until))
@@ -63,11 +66,7 @@ def _find_length(source: Source, until: int | None) -> int:
         return 0
     size = source.size()
     length = min(MOST, (size if until is None else min(size, until)) - source.offset - SPARE)
-    if length < LEAST:
-        return 0
-    if source.hands:
-        source.hands.touch(source)
-    return length
+    return length if length >= LEAST else 0
 
 
 def _find_batch(source: Source, length: int) -> Batch | None:

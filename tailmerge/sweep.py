@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from tailmerge.errand import Errand, ForwardAll, run_all
+from tailmerge.feed import TURN_SECONDS
 from tailmerge.generation import News
 from tailmerge.notices import Notices
 from tailmerge.source import Source
 from tailmerge.stillness import Stillness
-from tailmerge.stretch import SECONDS as TURN_SECONDS
 from tailmerge.system import System
 
 ERRANDS = 50
@@ -136,7 +136,8 @@ class Sweep:
     def margin(self) -> float:
         """How much sooner than the interval says all is looked at, seconds.
 
-        Beside a backlog the look, and the forward behind it, each wait for their turn.
+        Beside a backlog the look, and the forward behind it, each wait for their turn; and what
+        was due may have waited for the end of a quick sweep's pause, which is as long.
         """
         beside = self._waited >= WAITED_SECONDS
         return min(3 * TURN_SECONDS, self._interval / 2) if beside else 0.0

@@ -234,12 +234,20 @@ async def test_while_a_large_one_is_recognised_others_go_on_and_its_own_input_wa
     assert lines.count(b"b 2\n") == 1
 
 
-async def test_a_run_ends_while_a_large_one_is_recognised(
+async def begin_to_recognise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+) -> tuple[Slow, Following]:
+    """A run that follows, and is in the middle of recognising a large compressed file."""
     await leave_unread()
     slow, following = Slow(monkeypatch, tmp_path), Following()
     await until(slow.begun.is_set)
+    return slow, following
+
+
+async def test_a_run_ends_while_a_large_one_is_recognised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, following = await begin_to_recognise(tmp_path, monkeypatch)
     assert await asyncio.wait_for(following.end(), 10) == b"0\n"
     slow.go_on.set()
     await run_fully_async(["a.log"], output_path="m.log", state_path="m.state", once=True)
@@ -282,9 +290,7 @@ async def test_while_one_without_an_original_is_written_its_input_goes_on(
 async def test_one_that_is_renamed_while_it_is_decompressed_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await leave_unread()
-    slow, following = Slow(monkeypatch, tmp_path), Following()
-    await until(slow.begun.is_set)
+    slow, following = await begin_to_recognise(tmp_path, monkeypatch)
     os.rename("a.log.1.gz", "a.log.2.gz")
     await asyncio.sleep(0.3)
     slow.go_on.set()
