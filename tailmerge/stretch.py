@@ -1,10 +1,10 @@
 """A long part of one file: announced once, copied a block at a time.
 
 What is done for each batch costs a fifth of the copying itself. So where much is there, up to
-`MOST` bytes of whole lines are announced as one batch. Each block ends behind a newline, is proven and
-is written before the next one is read, and nothing in between waits: only the lines in the
-buffer are ever owed. Where it does not go smoothly the stretch ends, and those lines are a batch
-of their own, whose record takes the place of what was announced.
+`MOST` bytes of whole lines are announced as one batch. Each block ends behind a newline, is
+proven and is written before the next one is read, and nothing in between waits: only the lines in
+the buffer are ever owed. Where it does not go smoothly the stretch ends, and those lines are a
+batch of their own, whose record takes the place of what was announced.
 """
 
 from __future__ import annotations
