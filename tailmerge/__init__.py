@@ -72,6 +72,7 @@ Where things are, from the top; each module imports only from below its own line
     named      an output that is a regular file: reopened, waited for
     piped      an output that is a pipe, a terminal, a device
     output     what the two kinds of output share
+    writebehind a write that is under way while what follows is read
     stream     pipes and standard input
     packed     compressed files, decompressed
     source     one open file: what it is, and how it is read

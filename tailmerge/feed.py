@@ -9,7 +9,7 @@ HOP = 4 * 1024 * 1024
 stretch more (stretch.py)."""
 
 TURN_SECONDS = 0.01
-"""How long a stretch may take: others wait for their turn, and a disk may be slow."""
+"""How long a stretch may take, or lines that are shaped: others wait for their turn."""
 
 
 class Feed:

@@ -20,6 +20,7 @@ from tailmerge.output import Audience, Output, Trouble
 from tailmerge.position import EMPTY, Position, position_of
 from tailmerge.report import Report, cannot_open, output_busy
 from tailmerge.system import System, identity
+from tailmerge.writebehind import WriteBehind
 
 
 class Ahead(Protocol):
@@ -65,6 +66,9 @@ class NamedFile(Output):
         """The file before, where the journal does not know yet that there is another."""
         self.is_new = False
         """There was no file of this name."""
+        self._write_behind = WriteBehind(system)
+        self._under_way: Batch | None = None
+        """What is being written there."""
 
     def open(self) -> None:
         """Open the output for append and lock it.
@@ -151,12 +155,52 @@ class NamedFile(Output):
         return self._end
 
     async def append(self, batch: Batch) -> None:
+        await self.settle()
         if self.durable:
             await self.durable.before(batch)
         await self._find_again(None)
         await self._write_all(await self._announce(batch))
         if self.durable:
             self.durable.wrote(batch.length)
+
+    # written while what follows is read
+
+    async def append_behind(self, batch: Batch) -> None:
+        if self.durable:
+            await self.append(batch)
+            return
+        await self.settle()
+        await self._find_again(None)
+        self._begin_write(await self._announce(batch))
+
+    def _begin_write(self, batch: Batch) -> None:
+        (data,) = batch.pieces(0)
+        self._under_way = batch
+        self._write_behind.begin(self.fd, data)
+
+    def _end_write(self) -> tuple[Batch | None, int]:
+        """What was under way, and how many bytes of it are written."""
+        batch, self._under_way = self._under_way, None
+        if batch is None:
+            return None, 0
+        try:
+            written = self._write_behind.wait()
+        except OSError:
+            written = 0  # the next write meets it again
+        self._end += written
+        return batch, written
+
+    async def settle(self) -> None:
+        batch, written = self._end_write()
+        if batch and written < batch.length:
+            await self._write_rest(batch, written)
+
+    async def _write_rest(self, batch: Batch, written: int) -> None:
+        """Write what is left of a batch that was announced."""
+        disturbed = self._was_disturbed()
+        await self._write_all(
+            await (self._begin_again if disturbed else self._write_batch)(batch, written)
+        )
 
     # a batch that is written a block at a time (stretch.py)
 
@@ -173,19 +217,23 @@ class NamedFile(Output):
             return False  # an append meets it too, and waits
         return True
 
-    def write_block(self, lines: memoryview) -> int:
-        """Write the next whole lines of what was begun; how many bytes of them are written.
+    def begin_block(self, block: Batch) -> bool:
+        """Begin to write the next whole lines of what was begun; the ones before are written.
 
-        Not all where others appended meanwhile, or a write failed: `finish` meets that.
+        False where others appended meanwhile: `finish` meets that.
         """
         if self.system.seek(self.fd, 0, os.SEEK_END) != self._end:
-            return 0
-        try:
-            written = self.system.write(self.fd, lines)
-        except OSError:
-            return 0  # the next write meets it again
-        self._end += written
-        return written
+            return False
+        self._begin_write(block)
+        return True
+
+    async def end_block(self) -> bool:
+        """See the block that is under way written; False where that was not at once."""
+        block, written = self._end_write()
+        if block is None or written == block.length:
+            return True
+        await self.finish(block, written)
+        return False
 
     async def finish(self, batch: Batch, written: int) -> None:
         """Append the last lines of what was begun, of which so many bytes are written.
@@ -200,10 +248,7 @@ class NamedFile(Output):
             return
         if self.ahead:
             await self.insist(partial(self.ahead.announce, batch, self._end - written))
-        disturbed = self._was_disturbed()
-        await self._write_all(
-            await (self._begin_again if disturbed else self._write_batch)(batch, written)
-        )
+        await self._write_rest(batch, written)
 
     async def _write_all(self, batch: Batch | None) -> None:
         """Write a batch that was announced, in as many parts as that takes."""
@@ -265,6 +310,11 @@ class NamedFile(Output):
         rest = batch.rest(written)
         await self._find_again(rest)
         return await self._announce(rest) if rest.length else None
+
+    def close(self) -> None:
+        self._end_write()
+        self._write_behind.close()
+        super().close()
 
     async def _find_again(self, rest: Batch | None) -> None:
         """Make sure that the name is the file we hold, and that we begin on a new line.

@@ -75,6 +75,13 @@ class Output:
         """Write the batch's bytes, all of them, in one go where the system lets us."""
         raise NotImplementedError
 
+    async def append_behind(self, batch: Batch) -> None:
+        """The same for one that is in memory; it may be written while what follows is read."""
+        await self.append(batch)
+
+    async def settle(self) -> None:
+        """See to it that what was begun is written."""
+
     async def insist(self, act: Callable[[], None]) -> bool:
         """Do something that an error which passes may prevent, as long as it takes.
 

@@ -31,6 +31,7 @@ class Plain(Route):
     def __init__(self, in_turn: Turn) -> None:
         self._in_turn = in_turn
         self._buffer = bytearray(BUFFER)
+        self._buffers = self._buffer, bytearray(BUFFER)
 
     async def forward(self, feed: Feed, source: Source, asked: Asked) -> Progress:
         """Append the source's next whole lines; see `WriteThread.forward`."""
@@ -45,7 +46,7 @@ class Plain(Route):
             orphan, source.orphan = source.orphan + b"\n", b""
             await output.append(lines_batch(orphan, (), again=False))
         while source.offset - begin < HOP and not at_end:
-            if again and await copy_stretch(output, source, self._buffer, until):
+            if again and await copy_stretch(output, source, self._buffers, until):
                 break
             chunk = source.read(self._buffer, until)
             at_end = chunk.at_end

@@ -7,12 +7,13 @@ little is left are written together.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from tailmerge.batch import Span, labelled_batch, lines_batch
-from tailmerge.feed import HOP, Asked, Feed, Progress
+from tailmerge.batch import Batch, Span, labelled_batch, lines_batch
+from tailmerge.feed import TURN_SECONDS, Asked, Feed, Progress
 from tailmerge.lines import BLOCK, end_line
-from tailmerge.output import Output
 from tailmerge.position import MARKER
 from tailmerge.reading import Piece, Reading, keep_at_hand
 from tailmerge.records import OpenEnd
@@ -21,6 +22,11 @@ from tailmerge.shape import Shape
 from tailmerge.source import Source
 from tailmerge.stream import Carry
 from tailmerge.timekeeper import Clocks, MakeClock
+
+Append = Callable[[Batch], Awaitable[None]]
+
+MOST = 16 * 1024 * 1024
+"""Bytes forwarded from one source before another one gets its turn, where the time allows it."""
 
 JSON_BLOCK = BLOCK // 4
 """Bytes that become JSON at a time: one call for all of them keeps other threads waiting."""
@@ -92,9 +98,10 @@ class Shaped(Route):
                     await output.append(lines_batch(shaped, (), again=False))
             if self._shape.is_label and output.has_again:
                 pending.label = self._shape.find_label(feed)
-            at_end = False
+            at_end, now = False, asyncio.get_running_loop().time
+            late = now() + TURN_SECONDS
             try:
-                while source.offset - begin < HOP and not at_end:
+                while not at_end and source.offset - begin < MOST and now() < late:
                     piece = self._reading.read(
                         source, asked.until, last=asked.last, close=asked.close
                     )
@@ -104,9 +111,9 @@ class Shaped(Route):
                     if piece.data:
                         self._shape_piece(entered, pending, piece)
                     if pending.size >= BLOCK:
-                        await self._append(output, pending)
+                        await self._append(output.append_behind, pending)
             finally:
-                await self._append(output, pending)
+                await self._append(output.append, pending)
         hole, source.hole = source.hole, 0
         moved = source.offset - begin
         return Progress(moved, not at_end, source.rest - source.offset, hole)
@@ -121,18 +128,18 @@ class Shaped(Route):
         pending.parts.append(shaped)
         pending.size += len(shaped)
 
-    async def _append(self, output: Output, pending: _Pending) -> None:
+    async def _append(self, append: Append, pending: _Pending) -> None:
         """Append what is pending, be it nothing: what was dropped is behind us, too."""
-        data = b"".join(pending.parts)
+        data = pending.parts[0] if len(pending.parts) == 1 else b"".join(pending.parts)
         source, start, end = pending.source, pending.start, pending.end
         pending.parts, pending.size, pending.start = [], 0, end
         if end > start or data:
             moved = pending.again and end > start
             spans = (Span(source.number, start, end, source.marker),) if moved else ()
             if spans and pending.label:
-                await output.append(labelled_batch(data, spans, pending.label))
+                await append(labelled_batch(data, spans, pending.label))
             else:
-                await output.append(lines_batch(data, spans, again=False))
+                await append(lines_batch(data, spans, again=False))
 
     # streams
 

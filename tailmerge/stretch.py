@@ -2,9 +2,9 @@
 
 What is done for each batch costs a fifth of the copying itself. So where much is there, up to
 `MOST` bytes of whole lines are announced as one batch. Each block ends behind a newline, is
-proven and is written before the next one is read, and nothing in between waits: only the lines in
-the buffer are ever owed. Where it does not go smoothly the stretch ends, and those lines are a
-batch of their own, whose record takes the place of what was announced.
+proven, and is written while the next one is read; nothing in between waits: only the lines in
+the two buffers are ever owed. Where it does not go smoothly the stretch ends, and those lines are
+batches of their own, whose record takes the place of what was announced.
 """
 
 from __future__ import annotations
@@ -39,9 +39,11 @@ ENDING = 16 * 1024
 """Bytes at the end of a stretch in which its last newline is looked for."""
 
 
-async def copy_stretch(
-    output: Output, source: Source, buffer: bytearray, until: int | None
-) -> bool:
+Buffers = tuple[bytearray, bytearray]
+"""One is read into while the other one is written."""
+
+
+async def copy_stretch(output: Output, source: Source, buffers: Buffers, until: int | None) -> bool:
     """Append whole lines of a source in one stretch, where there are enough of them.
 
     False where there are not, or it did not go smoothly: the way for everything goes on.
@@ -56,7 +58,7 @@ async def copy_stretch(
     await output.find_again()
     # From here on to the last block nothing waits.
     batch = _find_batch(source, _find_length(source, until))
-    return batch is not None and output.begin(batch) and await _copy(output, source, buffer, batch)
+    return batch is not None and output.begin(batch) and await _copy(output, source, buffers, batch)
 
 
 def _find_length(source: Source, until: int | None) -> int:
@@ -108,25 +110,36 @@ def _read_on(source: Source, buffer: bytearray, end: int) -> memoryview:
     return view[MARKER:cut]
 
 
-async def _copy(output: NamedFile, source: Source, buffer: bytearray, batch: Batch) -> bool:
-    """Copy what was announced; False where it did not go smoothly."""
+async def _copy(output: NamedFile, source: Source, buffers: Buffers, batch: Batch) -> bool:
+    """Copy what was announced; False where it did not go smoothly.
+
+    Each block is written while the next one is read.
+    """
     now = asyncio.get_running_loop().time
     end, late = batch.spans[0].end, now() + SECONDS
+    this, other = buffers
     while source.offset < end:
         start = source.offset
-        try:
-            lines = _read_on(source, buffer, end)
-        except (Rewritten, OSError):
-            await output.finish(_end_at(source, start, memoryview(b"")), 0)
-            raise
-        written = output.write_block(lines)
-        if written < len(lines) or not lines:
-            await output.finish(_end_at(source, start, lines), written)
+        if start > batch.spans[0].start and now() > late:
+            if await output.end_block():
+                await output.finish(_end_at(source, start, memoryview(b"")), 0)
+                return True
             return False
-        if now() > late and source.offset < end:
-            await output.finish(_end_at(source, source.offset, memoryview(b"")), 0)
-            return True
-    return True
+        try:
+            block = _end_at(source, start, _read_on(source, this, end))
+        except (Rewritten, OSError):
+            if await output.end_block():
+                await output.finish(_end_at(source, start, memoryview(b"")), 0)
+            raise
+        if not await output.end_block():
+            if block.length:
+                await output.append(block)
+            return False
+        if not block.length or not output.begin_block(block):
+            await output.finish(block, 0)
+            return False
+        this, other = other, this
+    return await output.end_block()
 
 
 def _end_at(source: Source, start: int, lines: memoryview) -> Batch:

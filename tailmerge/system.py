@@ -19,6 +19,7 @@ import sys
 import termios
 import warnings
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from itertools import compress, repeat
 from typing import Any
 
@@ -26,7 +27,6 @@ from tailmerge.held import Held, HeldT
 
 Identity = tuple[int, int]
 """(st_dev, st_ino): which file this is, as long as somebody holds it open."""
-
 
 _devices: dict[int, int] = {}  # one number for all files of a device
 
@@ -169,10 +169,9 @@ class System:
 
     @staticmethod
     def _access(fd: int) -> int | None:
-        try:
+        with suppress(OSError):
             return fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE
-        except OSError:
-            return None  # closed
+        return None  # closed
 
     def is_link(self, path: str) -> bool:
         return os.path.islink(path)
@@ -279,6 +278,11 @@ class System:
         except OSError:
             return ""
 
+    def processors(self) -> int:
+        """How many threads of this process can run at once."""
+        ours = getattr(os, "sched_getaffinity", None)
+        return len(ours(0)) if ours else os.cpu_count() or 1
+
     def host(self) -> str:
         """The name of this machine."""
         return os.uname().nodename
@@ -325,17 +329,15 @@ class System:
 
     def terminal_device(self) -> int | None:
         """The number of the device that always leads to the process's own terminal."""
-        try:
+        with suppress(OSError):
             return os.stat("/dev/tty").st_rdev
-        except OSError:
-            return None
+        return None
 
     def columns(self, fd: int) -> int:
         """How wide this terminal is now; 0 where it does not tell."""
-        try:
+        with suppress(OSError):
             return os.get_terminal_size(fd).columns
-        except OSError:
-            return 0
+        return 0
 
     def in_foreground(self, fd: int) -> bool:
         """Whether the terminal is ours: no shell's prompt stands on it."""
@@ -371,20 +373,18 @@ class System:
 
     def is_running(self, pid: int) -> bool:
         """Whether this process lives; one that ended and was not waited for does not."""
-        if hasattr(os, "pidfd_open"):
-            try:
-                fd = os.pidfd_open(pid)
-            except ProcessLookupError:
-                return False
-            except OSError:
-                return self._answers(pid)  # a sandbox without pidfd_open
-            try:
-                poller = select.poll()
-                poller.register(fd, select.POLLIN)
-                return not poller.poll(0)
-            finally:
-                os.close(fd)
-        return self._answers(pid)
+        try:
+            fd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return False
+        except (AttributeError, OSError):
+            return self._answers(pid)  # another system, or a sandbox without it
+        try:
+            poller = select.poll()
+            poller.register(fd, select.POLLIN)
+            return not poller.poll(0)
+        finally:
+            os.close(fd)
 
     @staticmethod
     def _answers(pid: int) -> bool:

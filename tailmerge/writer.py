@@ -286,7 +286,10 @@ class WriteThread(Lane):
             if self._failed:
                 raise self._failed
             try:
-                yield self._opened
+                try:
+                    yield self._opened
+                finally:
+                    await self._opened.settle()
                 if self._ledger and self._ledger.is_long:
                     if self._syncing:
                         await self._syncing.settle()  # the checkpoint tells of all of it

@@ -318,6 +318,19 @@ def full_labelled(scene: Scene) -> dict[str, Any]:
     return labelled(scene) | {"full": range(1, 4)}
 
 
+def behind(scene: Scene) -> dict[str, Any]:
+    """Blocks of which each is written while the next one is read."""
+    scene.is_labelled = True
+    scene.append("a", 24_000)
+    scene.append("b", 20)
+    return {"label": "{name}: "}
+
+
+def kept_behind(scene: Scene) -> dict[str, Any]:
+    """The same where they are kept beside the state."""
+    return behind(scene) | {"exclude": ("nothing has it",)}
+
+
 def stretched(scene: Scene) -> dict[str, Any]:
     """Much of one file, which goes out in one batch."""
     stretch.SPARE, stretch.LEAST, stretch.SECONDS = stretch.BLOCK, 2 * stretch.BLOCK, 60
@@ -403,6 +416,8 @@ SCENARIOS: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "shaped": shaped,
     "labelled": labelled,
     "full_labelled": full_labelled,
+    "behind": behind,
+    "kept_behind": kept_behind,
     "stretched": stretched,
     "stretched_late": stretched_late,
     "labelled_hole": labelled_hole,

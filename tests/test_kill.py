@@ -72,6 +72,8 @@ def kill_everywhere(scenario: str, after: str) -> set[str]:
         "shaped",
         "labelled",
         "full_labelled",
+        "behind",
+        "kept_behind",
         "stretched",
         "stretched_late",
         "labelled_hole",
