@@ -57,6 +57,10 @@ class _Met(NamedTuple):
     """Where it is less than a whole head."""
 
 
+MUCH = 64 * 1024 * 1024
+"""Bytes written since the last checkpoint with which the run's end leaves one to the next run."""
+
+
 class Ledger:
     """One run's bookkeeping; on the thread that owns the files."""
 
@@ -75,6 +79,8 @@ class Ledger:
         self._read: set[int] | None = None
         """Files that were read since the last sync, by their numbers; None: nobody syncs."""
         self._synced_news = 0
+        self._announced = 0
+        """Bytes of batches since the last checkpoint."""
         self._said: tuple[tuple[int, int], int] | None = None
         """The last word on what is on the disk."""
         self.is_marked = False
@@ -181,6 +187,7 @@ class Ledger:
                 if source and source.number == span.source and _has_grown(source, met.length):
                     self._note(met.keeping, met.growing)
         self._journal.announce(batch, at)
+        self._announced += batch.length
         if self._read is not None:
             self._read.update(span.source for span in batch.spans)
 
@@ -280,6 +287,7 @@ class Ledger:
         if self._output:
             state.mark = Mark(self._path, self._output.position())
         self._journal.checkpoint(state, lines.values())
+        self._announced = 0
         self._met = {number: self._met[number] for number in lines if number in self._met}
         self._oldest = oldest
         self.leave_to_series()
@@ -295,13 +303,19 @@ class Ledger:
     def close(self, *, whole: bool) -> None:
         """The end of the run; `whole`: every batch that was begun was written.
 
-        Where nothing happened nothing is written.
+        Where nothing happened nothing is written. A checkpoint is synced, which on ext4 takes as
+        long as what was just written to any file takes to reach the disk. Where that is much the
+        next run makes the checkpoint.
         """
         stale = time.time() - self._oldest > REFRESH_SECONDS
         if self._is_open and whole and not self.owed and (self._journal.has_grown or stale):
             self._state.synced = None
             try:
-                self._checkpoint()
+                if self._output and self._read is None and self._announced > MUCH:
+                    mark = Mark(self._path, self._output.position())
+                    self._journal.reopened(mark, self._state.past, None)  # all before is whole
+                else:
+                    self._checkpoint()
             except OSError:
                 pass  # the journal says the same at greater length
         self._journal.close()

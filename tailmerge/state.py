@@ -107,6 +107,8 @@ class State:
         """Since the checkpoint, or since the output was opened anew; all but the last settled."""
         self.settled = True
         """The last record, too, is known to be whole in the output."""
+        self.has_journal = False
+        """There was more than a checkpoint where it was read from."""
         self.starting_over = starting_over
         """An --overwrite was begun and not finished."""
         self.synced: tuple[int, int] | None = None
@@ -190,17 +192,8 @@ def _record(data: dict[str, Any]) -> Record:
 
 
 def _position(data: dict[str, Any]) -> Position:
-    position = _unchecked_position(data)
-    if not 0 <= position.marker_length <= min(MARKER, position.offset) < 2**63:
-        raise ValueError("not an offset and its marker")
-    if not (0 <= position.head_length <= HEAD and position.offset < 2**63):
-        raise ValueError("not a head")
-    return position
-
-
-def _unchecked_position(data: dict[str, Any]) -> Position:
     head, marker = data["head"], data["marker"]
-    return Position(
+    position = Position(
         _name(data["path"]),
         (int(data["dev"]), int(data["ino"])),
         int(data["offset"]),
@@ -211,6 +204,11 @@ def _unchecked_position(data: dict[str, Any]) -> Position:
         int(data.get("file", 0)),
         "packed" in data and bool(data["packed"]),
     )
+    if not 0 <= position.marker_length <= min(MARKER, position.offset) < 2**63:
+        raise ValueError("not an offset and its marker")
+    if not (0 <= position.head_length <= HEAD and position.offset < 2**63):
+        raise ValueError("not a head")
+    return position
 
 
 def _position_data(position: Position) -> dict[str, Any]:
@@ -322,6 +320,7 @@ def parse_state(text: bytes, name: str, boot: str) -> State:
         raise damaged_state(name, "is damaged") from None
     if len(state.entries) != count:
         raise damaged_state(name, "is damaged: not all of its files are there")
+    state.has_journal = len(lines) > 1 + count
     for index, line in enumerate(lines[1 + count :], 2 + count):
         try:
             _apply(state, json.loads(line))

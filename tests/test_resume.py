@@ -8,13 +8,13 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import pytest
 from helpers import append, run_tailmerge
 
-from tailmerge import run_fully_async
+from tailmerge import ledger, run_fully_async
 from tailmerge.system import System
 
 STATE = Path("m.tailmerge")
@@ -249,3 +249,77 @@ def test_the_unfinished_checkpoint_of_a_killed_run_is_removed() -> None:
     once()
     assert not left.exists()
     assert all(stranger.exists() for stranger in strangers)
+
+
+# a run that wrote much leaves its checkpoint to the next one
+
+
+class Syncs(System):
+    """Counts what it waits for the disk for."""
+
+    count = 0
+
+    def sync(self, fd: int) -> None:
+        self.count += 1
+        super().sync(fd)
+
+
+@pytest.fixture
+def much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a run with much to write leaves: a journal behind its first checkpoint."""
+    append("a.log", b"".join(b"%05d\n" % n for n in range(20_000)))
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "MUCH", 100_000)
+        asyncio.run(merge_again())
+    assert journal_lines() > 1
+
+
+def merge_again(**how: object) -> Coroutine[None, None, None]:
+    return run_fully_async(["a.log"], 0.01, "m", once=True, state_path="m.tailmerge", **how)  # type: ignore[arg-type]
+
+
+def journal_lines() -> int:
+    lines = STATE.read_text().splitlines()
+    return len(lines) - 1 - int(json.loads(lines[0])["files"])
+
+
+@pytest.mark.usefixtures("much")
+def test_what_a_run_with_much_to_write_left_is_shortened_once_by_the_next_one() -> None:
+    for syncs in (2, 0):
+        system = Syncs()
+        asyncio.run(merge_again(system=system))
+        assert system.count == syncs
+        assert journal_lines() == 0
+    append("a.log", b"more\n")
+    assert once() == ""
+    assert merged() == [*(f"{n:05d}" for n in range(20_000)), "more"]
+
+
+@pytest.mark.usefixtures("much")
+@pytest.mark.parametrize("part", [0, 50_000])
+def test_all_that_it_wrote_is_settled_where_the_output_is_taken_away(part: int) -> None:
+    """Nothing of it comes again, wherever the output went and whatever is left of it."""
+    if part:
+        os.truncate("m", part)
+        Path("m").write_bytes(Path("m").read_bytes()[:part] + b"\n")
+    else:
+        os.unlink("m")
+    append("a.log", b"more\n")
+    once()
+    assert merged()[-1:] == ["more"]
+    assert merged().count("19999") == 0
+
+
+@pytest.mark.usefixtures("much")
+def test_it_is_no_input_under_another_name_later() -> None:
+    os.rename("m", "m.log")
+    append("a.log", b"more\n")
+    assert "m.log: is the output, not read" in once("*.log", code=1)
+    assert merged() == ["more"]
+
+
+@pytest.mark.usefixtures("much")
+def test_status_says_that_nothing_is_behind_after_it() -> None:
+    done = run_tailmerge("--status", "--format", "json", "-o", "m", "a.log")
+    rows = json.loads(done.stdout)
+    assert [row["behind"] for row in rows["inputs"]] == [0]

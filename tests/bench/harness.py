@@ -1,12 +1,13 @@
 """What all parts of the benchmark share: runs in turn, clocks, costs, proofs.
 
 Nothing is compared across runs of the benchmark: whatever is set against each other is run
-in turn (A B C A B C ...) in the same minutes, and what is kept is the median.
+in turn (A B C, B A C, ...) in the same minutes, and what is kept is the median.
 """
 
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import statistics
 import subprocess
@@ -109,14 +110,16 @@ class Cost:
 
 
 def in_turn(rounds: int, runs: Mapping[str, Callable[[], T]]) -> dict[str, list[T]]:
-    """Call each once a round, A B C A B C; one that fails is left out from then on.
+    """Call each once a round, in another order each time; one that fails is left out from then on.
 
+    What one leaves behind it (dirty pages, a busy disk) is not always before the same other one.
     What failed has an empty list, and its reason is said on standard error.
     """
     results: dict[str, list[T]] = {name: [] for name in runs}
     failed: set[str] = set()
+    order, chance = list(runs.items()), random.Random(0)
     for _ in range(rounds):
-        for name, run in runs.items():
+        for name, run in order:
             if name in failed:
                 continue
             try:
@@ -125,6 +128,7 @@ def in_turn(rounds: int, runs: Mapping[str, Callable[[], T]]) -> dict[str, list[
                 failed.add(name)
                 results[name].clear()
                 say(f"    {name}: not measured: {error}")
+        chance.shuffle(order)
     return results
 
 

@@ -25,7 +25,7 @@ This page is written by one command, which measures everything on it:
 .venv/bin/python tests/bench/run.py --only latency --only idle
 ```
 
-How to read it. Programs that stand in one table were run in turn (A B C, A B C, ...), and what
+How to read it. Programs that stand in one table were run in turn (A B C, B A C, ...), and what
 is shown is the median: absolute figures depend on the machine and on what else it did, ratios
 within a table much less. All files are on a real disk, in a warm page cache. What was merged is
 compared with the inputs line by line; a run whose output is wrong does not count. tailmerge
