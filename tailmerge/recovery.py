@@ -56,10 +56,13 @@ def edges_fit(record: Record, read_output: ReadAt) -> bool:
     return digest(first) == record.first and digest(last) == record.last
 
 
-def examine(record: Record, size: int, read_output: ReadAt, read_batch: ReadAt | None) -> Finding:
+def examine(
+    record: Record, size: int, read_output: ReadAt | None, read_batch: ReadAt | None
+) -> Finding:
     """Find out what became of the last batch in an output of `size` bytes.
 
-    `read_batch` reads the batch's own bytes; None where they cannot be had again.
+    `read_output` is None where the output can only be written; `read_batch` reads the batch's
+    own bytes, and is None where they cannot be had again.
     """
     if record.length == 0:
         return Finding(Verdict.SETTLED)
@@ -67,6 +70,8 @@ def examine(record: Record, size: int, read_output: ReadAt, read_batch: ReadAt |
         return Finding(Verdict.TRUNCATED)
     if size == record.at:
         return Finding(Verdict.ABSENT)
+    if read_output is None:
+        return _trust_size(record, size, is_had=read_batch is not None)
     if size == record.at + record.length and edges_fit(record, read_output):
         return Finding(Verdict.SETTLED, record.length)
     if read_batch is None:
@@ -74,6 +79,14 @@ def examine(record: Record, size: int, read_output: ReadAt, read_batch: ReadAt |
             return Finding(Verdict.SETTLED, record.length)
         return Finding(Verdict.UNKNOWN)
     return _compare(record, size, read_output, read_batch)
+
+
+def _trust_size(record: Record, size: int, *, is_had: bool) -> Finding:
+    """Of an output that cannot be read: what there is behind `at` is taken for ours."""
+    written = min(record.length, size - record.at)
+    if written == record.length:
+        return Finding(Verdict.SETTLED, written)
+    return Finding(Verdict.FINISH, written) if is_had else Finding(Verdict.UNKNOWN)
 
 
 def _stands_whole(record: Record, size: int, read_output: ReadAt) -> bool:

@@ -118,7 +118,10 @@ class Resume:
     def _is_ours(self, fd: int, mark: Mark, state: State) -> bool:
         """Whether this file is the output that the state tells of."""
         status = self._system.fstat(fd)
-        if identity(status) == mark.position.identity:
+        is_same = identity(status) == mark.position.identity
+        if not self._system.can_read(fd):
+            return is_same
+        if is_same:
             # Shorter than it was: truncated. As long, with other bytes: its inode was reused.
             if status.st_size < mark.position.offset or mark.position.head_length == 0:
                 return True
@@ -137,13 +140,16 @@ class Resume:
 
     def _examine(self, state: State, record: Record, fd: int) -> None:
         size = self._system.fstat(fd).st_size
-        if size < record.at and state.boot != self._system.boot() and self._roll_back(state, fd):
+        can_read = self._system.can_read(fd)
+        is_cut = size < record.at and state.boot != self._system.boot()
+        if is_cut and can_read and self._roll_back(state, fd):
             return
         if record.length == 0:
             state.advance(record)
             return
         with self._again.open_batch(state, record) as read_batch:
-            finding = examine(record, size, self._reader(fd), read_batch)
+            read = self._reader(fd) if can_read else None
+            finding = examine(record, size, read, read_batch)
             if finding.verdict is Verdict.TRUNCATED:
                 mark = state.mark
                 assert mark is not None
@@ -255,7 +261,7 @@ class Resume:
         self.verdict = finding.verdict
         written = finding.written
         if finding.verdict is Verdict.UNKNOWN:
-            if len(record.reaches) > 1 and not record.kept:
+            if len(record.reaches) > 1 and not record.kept and self._system.can_read(fd):
                 self._prove_parts(state, record, fd)
             else:
                 self._leave_torn(state, record, fd)
@@ -290,9 +296,9 @@ class Resume:
                 break
             is_whole = rest.endswith(b"\n")
             self._system.write_all(fd, rest)
-            edge = min(EDGE, written)
+            edge = min(EDGE, written) if self._system.can_read(fd) else 0
             before = self._system.seek(fd, 0, os.SEEK_CUR) - len(rest) - edge
-            if self._system.read_at(fd, edge, before) != read_batch(edge, written - edge):
+            if edge and self._system.read_at(fd, edge, before) != read_batch(edge, written - edge):
                 return whole_lines(begun, read_batch)
             written += len(rest)
         return written
@@ -303,7 +309,8 @@ class Resume:
         Where others wrote behind its beginning, whole lines are not written again.
         """
         size = self._system.fstat(fd).st_size
-        if size and self._system.read_at(fd, 1, size - 1) != b"\n":
+        can_read = self._system.can_read(fd)  # else what was cut short is finished
+        if size and can_read and self._system.read_at(fd, 1, size - 1) != b"\n":
             self._system.write_all(fd, b"\n")
             size += 1
         at = whole_lines(written, read_batch)
@@ -372,8 +379,8 @@ class Resume:
     def _leave_torn(self, state: State, record: Record, fd: int) -> None:
         """The bytes cannot be had again: what is there of them stands, and that is said."""
         there = min(record.length, self._system.fstat(fd).st_size - record.at)
-        read = self._reader(fd)
-        begun = digest(read(min(EDGE, there), record.at)) == record.first
-        if begun and not record.kept:
-            self._advance_to_there(state, record, there, read)
+        if self._system.can_read(fd) and not record.kept:
+            read = self._reader(fd)
+            if digest(read(min(EDGE, there), record.at)) == record.first:
+                self._advance_to_there(state, record, there, read)
         self._report.batch_unproven(self._output.path)

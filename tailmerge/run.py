@@ -128,7 +128,7 @@ class Run:
         make_route = await lane.call(choose_route, self.settings, self.report, self.system)
         peek, self.own.peek = self.own.peek, None
         del discovery, own, readable  # of ten thousand inputs 10 MB, for as long as the run
-        async with WriteThread(
+        writer = WriteThread(
             self.settings.output_path,
             audience=audience,
             overwrite=self.settings.overwrite,
@@ -140,8 +140,24 @@ class Run:
             make_route=self.sight.counted(make_route),
             fsync=self.settings.fsync,
             peek=peek,
-        ) as output:
-            del peek
+        )
+        del peek
+        hurrying = asyncio.create_task(self._hurry(writer))
+        try:
+            await self._run_with(writer, found, hurrying)
+        finally:
+            hurrying.cancel()
+
+    async def _hurry(self, writer: WriteThread) -> None:
+        """Who is asked to end while it begins no longer waits for a full disk."""
+        await self.stop.wait()
+        await writer.hurry()
+
+    async def _run_with(
+        self, writer: WriteThread, found: list[Found], hurrying: asyncio.Task[None]
+    ) -> None:
+        async with writer as output:
+            hurrying.cancel()
             self.registry.outputs = await output.identities()
             await output.call(lambda: self.own.listen(output.output))
             known = await output.known(self.registry, self.series.values())

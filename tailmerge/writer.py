@@ -13,7 +13,7 @@ import errno
 import os
 import stat
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from tailmerge.feed import Asked, Feed, Progress
 from tailmerge.folders import Folders
 from tailmerge.generation import Look
 from tailmerge.journal import Journal
-from tailmerge.lane import Lane
+from tailmerge.lane import Lane, LaneStopped
 from tailmerge.ledger import Ledger
 from tailmerge.named import NamedFile
 from tailmerge.output import Audience, Output, Trouble
@@ -41,7 +41,6 @@ from tailmerge.system import Identity, System
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Errors of a state that may pass while a run begins; others are wrong for good."""
-
 
 T = TypeVar("T")
 
@@ -90,6 +89,7 @@ class WriteThread(Lane):
         self._route: Route = Plain(self._in_turn)
         self._turn: asyncio.Lock | None = None
         self._failed: TailmergeError | None = None
+        self._hurries = False
         self._ledger = (
             Ledger(Journal(state_path, self.system, peek), folders or Folders(self.system))
             if state_path
@@ -171,8 +171,10 @@ class WriteThread(Lane):
         return await self.call(lambda: self._opened.identities)
 
     async def hurry(self) -> None:
-        """Tell a write that waits for its output that the run is to end."""
-        await self.call(self._opened.hurry)
+        """Tell what waits for the output that the run is to end, be it not open yet."""
+        self._hurries = True
+        with suppress(LaneStopped, OutputError):
+            await self.call(self._opened.hurry)
 
     async def enrol(self, feeds: Sequence[Feed], *, backlog: bool) -> None:
         """Tell which inputs there are, in their order, before anything is forwarded of them.
@@ -234,6 +236,8 @@ class WriteThread(Lane):
         output = self._choose_output()
         output.open()
         self.output = output
+        if self._hurries:
+            output.hurry()
         if self._ledger:
             await self._take_over(self._ledger, output)
             if self._ledger.owed:
@@ -249,10 +253,8 @@ class WriteThread(Lane):
             await self._syncing.open()
 
     async def _take_over(self, ledger: Ledger, output: Output) -> None:
-        """As often as it takes: a full disk may have room again.
-
-        What a try leaves half done is recovered by the next one, as after a kill.
-        """
+        """As often as it takes: a full disk may have room again. What a try leaves half done is
+        recovered by the next one, as after a kill."""
         trouble: Trouble | None = None
         while True:
             try:

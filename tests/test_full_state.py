@@ -202,3 +202,31 @@ async def test_an_output_that_is_disturbed_while_the_state_has_no_room_gets_the_
     assert system.spent
     lines = await asyncio.to_thread(Path("m").read_bytes)
     assert lines == (b"foreign\n" if disturb is foreign else b"") + DATA
+
+
+@pytest.mark.parametrize("stopped_after", [0, 2])
+async def test_a_run_that_is_stopped_while_it_begins_on_a_full_disk_ends(
+    stopped_after: int,
+) -> None:
+    """Old symptom: only a second signal was obeyed."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    class Full(System):
+        tries = 0
+
+        def write(self, fd: int, data: object) -> int:
+            self.tries += 1
+            if self.tries > stopped_after:
+                loop.call_soon_threadsafe(stop.set)
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    _, report = said()
+    await asyncio.to_thread(append, "a.log", b"1\n")
+    with pytest.raises(OutputOwes):
+        await asyncio.wait_for(
+            run_fully_async(
+                ["a.log"], 0.01, "m", state_path="s", report=report, system=Full(), stop=stop
+            ),
+            30,
+        )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from helpers import eventually
+
+from tailmerge import run_fully_async
+from tailmerge.system import System
 
 if TYPE_CHECKING:
     from processes import Place
@@ -222,3 +226,55 @@ def spooled(pid: int, folder: str) -> bool:
     """Whether a process holds a file open that was made in this folder."""
     links = [os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.is_symlink()]
     return any(link.startswith(folder) for link in links)
+
+
+class WriteOnly(System):
+    """The output can only be written; the n-th write to it is the last of the process."""
+
+    def __init__(self, at: int = 0, part: float = 0) -> None:
+        self.left = at
+        self.part = part
+        self.outputs: set[int] = set()
+
+    def open(self, path: str, flags: int, mode: int = 0o600) -> int:
+        if os.path.basename(path) != "m":
+            return super().open(path, flags, mode)
+        if flags & os.O_ACCMODE == os.O_RDWR and not flags & os.O_CREAT:
+            raise PermissionError
+        fd = super().open(path, flags, mode)
+        self.outputs.add(fd)
+        return fd
+
+    def write(self, fd: int, data: Any) -> int:
+        if fd in self.outputs:
+            self.left -= 1
+            if self.left == 0:
+                os.write(fd, bytes(data)[: int(len(data) * self.part)])
+                os._exit(9)
+        return super().write(fd, data)
+
+
+@pytest.mark.parametrize("part", [0, 0.4, 1])
+@pytest.mark.parametrize("how", [{}, {"exclude": ("none has it",)}, {"label": "{name}: "}])
+def test_a_kill_inside_of_an_output_that_can_only_be_written(
+    place: Place, how: dict[str, Any], part: float
+) -> None:
+    """Old symptom: every later run ended with an error that blamed the state."""
+    lines = [b"%05d\n" % n for n in range(5000)]
+    place.write("a.log", b"".join(lines[:10]))
+    place.write("m", b"")
+    files = [str(place / "a.log")], 0.01, str(place / "m")
+    how = {"once": True, "state_path": str(place / "m.tailmerge"), **how}
+    asyncio.run(run_fully_async(*files, system=WriteOnly(), **how))
+    place.write("a.log", b"".join(lines))
+    pid = os.fork()
+    if pid == 0:
+        try:
+            asyncio.run(run_fully_async(*files, system=WriteOnly(1, part), **how))
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9
+    asyncio.run(run_fully_async(*files, system=WriteOnly(), **how))
+    label = b"a.log: " if "label" in how else b""
+    merged = (place / "m").read_bytes().splitlines(keepends=True)
+    assert [line.rpartition(b"/")[2] for line in merged] == [label + line for line in lines]
