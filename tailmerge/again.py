@@ -43,7 +43,7 @@ def _hold(record: Record, read: ReadAt) -> ReadAt | None:
 def _label(record: Record, read: ReadAt) -> ReadAt:
     """The bytes of a batch as they went out, with the label before each line."""
     size = sum(reach.end - reach.start for reach in record.reaches)
-    data = put_label(record.label, end_line(read(size, 0))) if size else b""
+    data = bytes(put_label(record.label, end_line(read(size, 0)))) if size else b""
     return lambda length, offset: data[offset : offset + length]
 
 

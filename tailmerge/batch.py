@@ -98,17 +98,16 @@ def lines_batch(data: Bytes, spans: tuple[Span, ...], *, again: bool = True) -> 
     )
 
 
-def labelled_batch(data: bytes, spans: tuple[Span, ...], label: bytes) -> Batch:
+def labelled_batch(data: Bytes, spans: tuple[Span, ...], label: bytes) -> Batch:
     """A batch of the whole lines in `data`, each with a label before the bytes of its span."""
     sent = partial(_count_sent, data, len(label))
     return lines_batch(data, spans)._replace(label=label, sent=sent)
 
 
-def put_label(label: bytes, lines: bytes) -> bytes:
+def put_label(label: bytes, lines: Bytes) -> memoryview:
     """Whole lines with a label before each."""
-    if not label:
-        return lines
-    return b"".join((label, memoryview(lines.replace(b"\n", b"\n" + label))[: -len(label)]))
+    data = b"".join((label, lines)).replace(b"\n", b"\n" + label)
+    return memoryview(data)[: len(data) - len(label)]
 
 
 def take_label(label: bytes, lines: bytes) -> bytes:
@@ -116,8 +115,8 @@ def take_label(label: bytes, lines: bytes) -> bytes:
     return lines.removeprefix(label).replace(b"\n" + label, b"\n")
 
 
-def _count_sent(data: bytes, label: int, count: int) -> int:
-    return count - data.count(b"\n", 0, count) * label
+def _count_sent(data: Bytes, label: int, count: int) -> int:
+    return count - bytes(data[:count]).count(b"\n") * label
 
 
 def skip_bytes(pieces: Iterable[Bytes], count: int) -> Iterator[Bytes]:

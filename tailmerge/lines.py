@@ -42,6 +42,20 @@ def end_line(data: bytes) -> bytes:
     return data if data.endswith(b"\n") else data + b"\n"
 
 
+class Window(NamedTuple):
+    """Whole lines that stand in a buffer, until that is used again."""
+
+    buffer: bytes | bytearray
+    begin: int
+    end: int
+
+    def copy(self) -> bytes:
+        return bytes(self.view())
+
+    def view(self) -> memoryview:
+        return memoryview(self.buffer)[self.begin : self.end]
+
+
 class NoNewData(Exception):
     """There is no whole new line in the file yet."""
 

@@ -164,7 +164,7 @@ class Ordered(Route):
             await self._wait_for_room(entered)
             piece = self._reading.read(source, asked.until, last=asked.last, close=asked.close)
             at_end = piece.at_end
-            if piece.data:
+            if piece.has_lines:
                 clock = entered.clocks.of(source.number, source.modified)
                 origin = _Origin(clock, source.number, source.written, piece.before)
                 self._add(entered, piece.data, piece.start, piece.end, origin)

@@ -185,38 +185,43 @@ class Patterns:
         """Whether anything in these bytes can be picked; False is certain."""
         return self._literals is None or any(literal in data for literal in self._literals)
 
-    def keep(self, data: bytes) -> bytes:
-        """The whole lines in `data` that are picked."""
-        if not self._is_searched(data):
-            return self._sift(data, True)
-        return b"".join([data[start:end] for start, end in self.find_runs(data)])
+    def keep(self, data: bytes | bytearray, begin: int = 0, end: int | None = None) -> bytes:
+        """The whole lines in `data`, or in a part of it, that are picked."""
+        end = len(data) if end is None else end
+        if not self._is_searched(data, begin, end):
+            return self._sift(bytes(memoryview(data)[begin:end]), True)
+        view = memoryview(data)
+        return b"".join([view[start:stop] for start, stop in self.find_runs(data, begin, end)])
 
-    def drop(self, data: bytes) -> bytes:
-        """The whole lines in `data` that are not picked."""
-        if not self._is_searched(data):
-            return self._sift(data, False)
-        kept, at = [], 0
-        for start, end in self.find_runs(data):
-            kept.append(data[at:start])
-            at = end
-        kept.append(data[at:])
+    def drop(self, data: bytes | bytearray, begin: int = 0, end: int | None = None) -> bytes:
+        """The whole lines in `data`, or in a part of it, that are not picked."""
+        end = len(data) if end is None else end
+        if not self._is_searched(data, begin, end):
+            return self._sift(bytes(memoryview(data)[begin:end]), False)
+        view = memoryview(data)
+        kept, at = [], begin
+        for start, stop in self.find_runs(data, begin, end):
+            kept.append(view[at:start])
+            at = stop
+        kept.append(view[at:end])
         return b"".join(kept)
 
-    def _is_searched(self, data: bytes) -> bool:
+    def _is_searched(self, data: bytes | bytearray, begin: int, end: int) -> bool:
         """Whether lines are found by what they must have, not looked at one by one.
 
         One text that is all of the pattern is searched for however many lines have it.
         """
         if self._literals is None:
             return False
-        return (self._is_exact and len(self._literals) == 1) or self._is_sparse(data)
+        return (self._is_exact and len(self._literals) == 1) or self._is_sparse(data, begin, end)
 
-    def _is_sparse(self, data: bytes) -> bool:
+    def _is_sparse(self, data: bytes | bytearray, begin: int, end: int) -> bool:
         """Whether few lines have what every picked line must have."""
         if self._literals is None:
             return False
-        most = data.count(b"\n", 0, SAMPLE) // DENSE
-        return sum(data.count(literal, 0, SAMPLE) for literal in self._literals) <= most
+        end = min(end, begin + SAMPLE)
+        most = data.count(b"\n", begin, end) // DENSE
+        return sum(data.count(literal, begin, end) for literal in self._literals) <= most
 
     def _sift(self, data: bytes, wanted: bool) -> bytes:
         """The lines of which it is `wanted` that they are picked, or that they are not."""
@@ -236,54 +241,64 @@ class Patterns:
             left = [text for text in texts if any(find(text) for find in searches) is wanted]
         return "\n".join([*left, ""]).encode("utf-8", "surrogateescape")
 
-    def find_runs(self, data: bytes) -> list[tuple[int, int]]:
+    def find_runs(
+        self, data: bytes | bytearray, begin: int = 0, end: int | None = None
+    ) -> list[tuple[int, int]]:
         """Where lines that are picked begin, and where they end behind their newlines.
 
         Lines that follow each other are one run.
         """
+        end = len(data) if end is None else end
         if self._literals is not None and len(self._literals) == 1:
-            return self._search_one(data, self._literals[0])
-        return _join_runs(self.find_lines(data))
+            return self._search_one(data, self._literals[0], begin, end)
+        return _join_runs(self.find_lines(data, begin, end))
 
-    def _search_one(self, data: bytes, literal: bytes) -> list[tuple[int, int]]:
+    def _search_one(
+        self, data: bytes | bytearray, literal: bytes, begin: int, end: int
+    ) -> list[tuple[int, int]]:
         find, rfind, exact = data.find, data.rfind, self._is_exact
         runs: list[tuple[int, int]] = []
-        begin = behind = end = 0  # of the run, and of the last line that was found
-        at = find(literal)
+        first = behind = stop = begin  # of the run, and of the last line that was found
+        at = find(literal, begin, end)
         while at >= 0:
-            start = rfind(b"\n", end, at) + 1 or end
-            end = find(b"\n", at) + 1
-            if exact or self.picks(data[start : end - 1]):
+            start = rfind(b"\n", stop, at) + 1 or stop
+            stop = find(b"\n", at) + 1
+            if exact or self.picks(bytes(data[start : stop - 1])):
                 if start != behind:
-                    runs.append((begin, behind))
-                    begin = start
-                behind = end
-            at = find(literal, end)
-        runs.append((begin, behind))
+                    runs.append((first, behind))
+                    first = start
+                behind = stop
+            at = find(literal, stop, end)
+        runs.append((first, behind))
         return [run for run in runs if run[0] < run[1]]
 
-    def find_lines(self, data: bytes) -> Iterator[tuple[int, int]]:
+    def find_lines(
+        self, data: bytes | bytearray, begin: int = 0, end: int | None = None
+    ) -> Iterator[tuple[int, int]]:
         """Where the lines that are picked begin, and where they end behind their newlines."""
+        end = len(data) if end is None else end
         if self._literals is None:
-            yield from self._try_lines(data)
+            yield from self._try_lines(data, begin, end)
             return
-        places = {literal: data.find(literal) for literal in self._literals}
+        places = {literal: data.find(literal, begin, end) for literal in self._literals}
         while hits := [place for place in places.values() if place >= 0]:
             at = min(hits)
-            start = data.rfind(b"\n", 0, at) + 1
-            end = data.find(b"\n", at) + 1
-            if self._is_exact or self.picks(data[start : end - 1]):
-                yield start, end
+            start = data.rfind(b"\n", begin, at) + 1 or begin
+            stop = data.find(b"\n", at) + 1
+            if self._is_exact or self.picks(bytes(data[start : stop - 1])):
+                yield start, stop
             for literal, place in places.items():
-                if 0 <= place < end:
-                    places[literal] = data.find(literal, end)
+                if 0 <= place < stop:
+                    places[literal] = data.find(literal, stop, end)
 
-    def _try_lines(self, data: bytes) -> Iterator[tuple[int, int]]:
-        start = 0
-        while end := data.find(b"\n", start) + 1:
-            if self.picks(data[start : end - 1]):
-                yield start, end
-            start = end
+    def _try_lines(
+        self, data: bytes | bytearray, begin: int, end: int
+    ) -> Iterator[tuple[int, int]]:
+        start = begin
+        while stop := data.find(b"\n", start, end) + 1:
+            if self.picks(bytes(data[start : stop - 1])):
+                yield start, stop
+            start = stop
 
 
 def _join_runs(lines: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

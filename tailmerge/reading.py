@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-from tailmerge.lines import BLOCK, Chunk, cut_lines, end_line
+from tailmerge.lines import BLOCK, Chunk, Window, cut_lines, end_line
 from tailmerge.position import MARKER
 from tailmerge.records import Records
 from tailmerge.source import Source, Torn
@@ -32,8 +32,8 @@ def keep_at_hand() -> None:
 class Piece:
     """Whole lines, or records, as they stand in their file."""
 
-    data: bytes
-    """Ends with a newline, be it added; empty where there is nothing yet."""
+    window: Window
+    """Ends with a newline, be it added; empty where there is nothing yet. Until the next read."""
     start: int
     """Offset of the first byte, bytes."""
     end: int
@@ -42,6 +42,18 @@ class Piece:
     """The source's marker before the piece."""
     at_end: bool
     """The file, or what was asked of it, ended here."""
+
+    @property
+    def has_lines(self) -> bool:
+        return self.window.end > self.window.begin
+
+    @property
+    def data(self) -> bytes:
+        return self.window.copy()
+
+
+def _piece(data: bytes, start: int, end: int, before: bytes, at_end: bool) -> Piece:
+    return Piece(Window(data, 0, len(data)), start, end, before, at_end)
 
 
 class Reading:
@@ -72,20 +84,22 @@ class Reading:
         if self._records and chunk.at_end and (close or last):
             chunk = self._close(source, chunk, last)
         if chunk.cut > chunk.begin:
-            data = bytes(memoryview(self._buffer)[chunk.begin : chunk.cut])
+            window = Window(self._buffer, chunk.begin, chunk.cut)
             source.advance(self._buffer, chunk)
             end = source.offset
-            data = end_line(data)
+            if not self._buffer.endswith(b"\n", chunk.begin, chunk.cut):
+                data = end_line(window.copy())
+                window = Window(data, 0, len(data))
             rest = last and source.rest > end
-            return Piece(data, start, end, before, chunk.at_end and not rest)
+            return Piece(window, start, end, before, chunk.at_end and not rest)
         if not chunk.at_end:
             long_end, at_end = self._find_long_end(source, until, close, last)
             if long_end is not None:
                 return self._read_line(source, long_end, before, at_end=at_end)
-            return Piece(b"", start, start, before, at_end)
+            return _piece(b"", start, start, before, at_end)
         if last:
             return self._read_rest(source, before)
-        return Piece(b"", start, start, before, True)
+        return _piece(b"", start, start, before, True)
 
     def _close(self, source: Source, chunk: Chunk, last: bool) -> Chunk:
         """The same bytes with all records closed; with `last` the unfinished line belongs to
@@ -129,7 +143,7 @@ class Reading:
     def _read_rest(self, source: Source, before: bytes) -> Piece:
         if source.rest > source.offset:
             return self._read_line(source, source.rest, before, at_end=True)
-        return Piece(b"", source.offset, source.offset, before, True)
+        return _piece(b"", source.offset, source.offset, before, True)
 
     def _read_line(self, source: Source, end: int, before: bytes, *, at_end: bool) -> Piece:
         start = source.offset
@@ -137,8 +151,8 @@ class Reading:
             there = b"".join(bytes(part) for part in source.pieces(self._buffer, start, end))
         except Torn:
             source.scanned = start  # the next read finds it rewritten
-            return Piece(b"", start, start, before, False)
+            return _piece(b"", start, start, before, False)
         data = end_line(there)
         source.advance_to(end, data.count(b"\n") if self._records else 1)
         source.marker = (before + there)[-MARKER:]  # as it was read: it may have been cut since
-        return Piece(data, start, end, before, at_end)
+        return _piece(data, start, end, before, at_end)

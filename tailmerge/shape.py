@@ -11,9 +11,10 @@ import itertools
 import json
 from collections.abc import Iterator, Sequence
 
-from tailmerge.batch import put_label
+from tailmerge.batch import Bytes, put_label
 from tailmerge.feed import Feed
 from tailmerge.label import Label
+from tailmerge.lines import Window
 from tailmerge.patterns import Patterns
 from tailmerge.records import Records
 from tailmerge.timestamps import Clock, format_rfc3339
@@ -71,6 +72,19 @@ class Shape:
             rows = itertools.compress(rows, self.find_kept(data, lines))  # type: ignore[assignment]
         return self._format_json(feed, rows)
 
+    def apply_in(
+        self, feed: Feed, window: Window, offset: int, clock: Clock | None = None
+    ) -> Bytes:
+        """The same of lines in a buffer, which need not be copied where one thing is asked for."""
+        if self.is_label:
+            return put_label(self.find_label(feed), window.view())
+        if not (self.as_json or self.records or self._label):
+            if self._match and not self._exclude:
+                return self._match.keep(*window)
+            if self._exclude and not self._match:
+                return self._exclude.drop(*window)
+        return self.apply(feed, window.copy(), offset, clock)
+
     # what is written at all
 
     def keeps(self, record: bytes) -> bool:
@@ -120,7 +134,7 @@ class Shape:
             return self._format_json(feed, rows)
         if not data or not self._label:
             return data
-        return put_label(self.find_label(feed), data)
+        return bytes(put_label(self.find_label(feed), data))
 
     def dress_lines(
         self, feed: Feed, lines: list[bytes], offsets: list[int], times: list[int | None]

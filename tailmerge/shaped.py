@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from tailmerge.batch import Batch, Span, labelled_batch, lines_batch
+from tailmerge.batch import Batch, Bytes, Span, labelled_batch, lines_batch
 from tailmerge.feed import TURN_SECONDS, Asked, Feed, Progress
 from tailmerge.lines import BLOCK, end_line
 from tailmerge.position import MARKER
@@ -54,7 +54,7 @@ class _Pending:
     end: int
     label: bytes = b""
     """That of its lines, where that is all that they get."""
-    parts: list[bytes] = field(default_factory=list)
+    parts: list[Bytes] = field(default_factory=list)
     size: int = 0
 
 
@@ -106,9 +106,9 @@ class Shaped(Route):
                         source, asked.until, last=asked.last, close=asked.close
                     )
                     at_end = piece.at_end
-                    if not (piece.data or at_end):
+                    if not (piece.has_lines or at_end):
                         break  # a long line whose end was not found yet
-                    if piece.data:
+                    if piece.has_lines:
                         self._shape_piece(entered, pending, piece)
                     if pending.size >= BLOCK:
                         await self._append(output.append_behind, pending)
@@ -123,7 +123,7 @@ class Shaped(Route):
         clock = entered.clocks.of(source.number, source.modified) if entered.clocks else None
         if not pending.parts:
             pending.start = piece.start  # behind a hole
-        shaped = self._shape.apply(entered.feed, piece.data, piece.start, clock)
+        shaped = self._shape.apply_in(entered.feed, piece.window, piece.start, clock)
         pending.end = piece.end
         pending.parts.append(shaped)
         pending.size += len(shaped)

@@ -109,6 +109,10 @@ def test_all_ways_pick_the_lines_that_the_expressions_find(
     assert all(end < start for (_, end), (start, _) in itertools.pairwise(runs))
     assert [found.picks(line) for line in lines] == [plainly(patterns, line) for line in lines]
     assert found.may_pick(data) or not picked
+    around = bytearray(b"".join(picked[:1] + others[:1]) + b"\n" + data + b"a" + data)
+    begin = around.find(b"\n") + 1
+    part = around, begin, begin + len(data)
+    assert (found.keep(*part), found.drop(*part)) == (found.keep(data), found.drop(data))
 
 
 @pytest.mark.parametrize(
