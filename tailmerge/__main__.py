@@ -17,6 +17,7 @@ def main() -> NoReturn:
     interrupt = signal.getsignal(signal.SIGINT)
     if interrupt is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever interrupts an import wants no trace
+    sys.orig_argv.clear()  # the words once more: of ten thousand inputs a MB
     gc.disable()  # nothing that is imported is garbage: looking for some costs a short run a tenth
     _import_asyncio()
     from tailmerge.cli import main

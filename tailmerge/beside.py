@@ -111,14 +111,6 @@ class Beside:
         self.failed = tuple(failed)
         return [seen for _, seen in sorted(files.values(), key=lambda pair: pair[0])], moved
 
-    def differs(self, path: str, size: int, file: Identity) -> bool:
-        """Whether this name no longer leads to this file of this size."""
-        try:
-            status = self._system.stat(path)
-        except OSError:
-            return True
-        return status.st_size != size or identity(status) != file
-
     def _is_quiet(self, file: Identity, status: os.stat_result, now: float) -> bool:
         """Whether a file that came up with the live one has not grown for a while.
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 import enum
 import errno
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tailmerge.match import Seen
 from tailmerge.packed import PackedSource
 from tailmerge.position import Position
 from tailmerge.source import Source
 from tailmerge.system import Identity
+
+if TYPE_CHECKING:
+    from tailmerge.keeping import Keeping
 
 
 class News(enum.IntEnum):
@@ -34,6 +37,7 @@ class Generation:
     __slots__ = (
         "changed",
         "gone",
+        "keeper",
         "missed",
         "path",
         "position",
@@ -54,6 +58,8 @@ class Generation:
         seen: float | None = None,
         was_cut: bool = False,
     ) -> None:
+        self.keeper: Keeping | None = None
+        """The series that claimed it."""
         self.source = source
         """Where it is held open."""
         self.position = position

@@ -111,6 +111,6 @@ class Inheritance:
         position, held = generation.remembered, generation.source
         keeping.give_away(generation)
         generation.source, generation.position = None, position
-        self._keeping.rotated.append(generation)
+        self._keeping.rotated += (generation,)
         ahead = held if held and held.is_ahead else None
         self._keeping.resume(generation, file, candidates, now, held=ahead)

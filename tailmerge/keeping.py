@@ -28,7 +28,6 @@ CUTS_REMEMBERED = 3
 GONE_SECONDS = 1.0
 """How long a file must be nowhere to be seen before what was not read of it is given up."""
 
-
 WRITTEN_SECONDS = 60.0
 """What is compressed is written to its end without a pause that is so long."""
 
@@ -46,7 +45,7 @@ class Keeping:
         self.name = name
         """The series in the journal: its path, absolute."""
         self.live: Generation | None = None
-        self.rotated: list[Generation] = []
+        self.rotated: tuple[Generation, ...] = ()  # of most inputs there is none
         self._system = system
         self._registry = registry
         self._folders = folders
@@ -56,6 +55,9 @@ class Keeping:
         yield from self.rotated
         if self.live:
             yield self.live
+
+    def drop(self, generation: Generation) -> None:
+        self.rotated = tuple(each for each in self.rotated if each is not generation)
 
     def held(self) -> dict[Identity, Generation]:
         """The ones that are held open, parked or not, by device and inode; no lost ones."""
@@ -85,7 +87,7 @@ class Keeping:
         for entry in entries:
             position = entry.position
             generation = Generation(position=position, size=entry.size, seen=entry.seen)
-            self.rotated.append(generation)
+            self.rotated += (generation,)
             self._registry.claim(position.identity, self, generation)
 
     def entries(self) -> Iterator[Entry]:
@@ -97,14 +99,12 @@ class Keeping:
                 generation.seen = now
             if position is None:
                 continue
-            if now - generation.seen < FORGET_SECONDS or not self._has_folder(position.path):
+            is_old = now - generation.seen >= FORGET_SECONDS
+            if not (is_old and self._system.is_folder(os.path.dirname(position.path) or ".")):
                 yield Entry(self.name, position, generation.size, generation.seen)
             elif generation in self.rotated:  # a run may live for years
-                self.rotated.remove(generation)
+                self.drop(generation)
                 self._registry.forget(position.identity, generation)
-
-    def _has_folder(self, path: str) -> bool:
-        return self._system.is_folder(os.path.dirname(path) or ".")
 
     def remembered(self, generation: Generation) -> Position | None:
         """A generation's position, with the absolute path that it has now."""
@@ -131,7 +131,7 @@ class Keeping:
         if live:
             self.live = generation
         else:
-            self.rotated.append(generation)
+            self.rotated += (generation,)
         self._registry.claim(source.identity, self, generation)
         return generation
 
@@ -141,7 +141,7 @@ class Keeping:
         generation.source, generation.position = source, None
         generation.path, generation.size, generation.changed = source.path, size, now
         if known:
-            self.rotated.remove(known)
+            self.drop(known)
         self.live = generation
         self._registry.claim(source.identity, self, generation)
         return generation
@@ -166,7 +166,7 @@ class Keeping:
             generation = Generation(position=position, path=file.path, size=size)
         finally:
             source.close()
-        self.rotated.append(generation)
+        self.rotated += (generation,)
         self._registry.claim(file.identity, self, generation)
 
     def remember_copies(self, copies: Iterable[Seen], candidates: Candidates) -> None:
@@ -212,14 +212,14 @@ class Keeping:
             generation.position = position._replace(identity=file.identity)
             self._registry.claim(file.identity, self, generation)
             if file.live:
-                self.rotated.remove(generation)
+                self.drop(generation)
                 self.live = generation
             return
         source = candidates.take(file, position, held)
         generation.source, generation.position = source, None
         generation.size, generation.changed = file.size, now
         if file.live:
-            self.rotated.remove(generation)
+            self.drop(generation)
             self.live = generation
         self._registry.claim(source.identity, self, generation)
 
@@ -275,9 +275,9 @@ class Keeping:
         if old.offset and not old.is_ahead:
             before = [g for g in self.rotated if g.was_cut and g.path is None]
             for generation in before[: -(CUTS_REMEMBERED - 1)]:
-                self.rotated.remove(generation)
+                self.drop(generation)
             position = old.position_before()
-            self.rotated.append(Generation(position=position, size=size, was_cut=True))
+            self.rotated += (Generation(position=position, size=size, was_cut=True),)
 
     # being given away, let go of, closed
 
@@ -288,7 +288,7 @@ class Keeping:
         if generation is self.live:
             self.live = None
         elif generation in self.rotated:
-            self.rotated.remove(generation)
+            self.drop(generation)
 
     def let_go(self, source: Source) -> None:
         """Close a rotated file; its position is kept where the file is.
@@ -302,7 +302,7 @@ class Keeping:
                 if source.is_deleted():  # its number may be given to another file
                     self._registry.forget(source.identity, generation)
                     if source.offset == 0:
-                        self.rotated.remove(generation)  # nothing was in it to know again
+                        self.drop(generation)  # nothing was in it to know again
                 self._close(generation, source)  # a compressed form of it may be there
                 source.close()
                 return

@@ -58,12 +58,12 @@ class NameHolder:
             pass
         elif live and not (live.position and live.position.identity == current):
             live.path, live.changed = None, now
-            keeping.rotated.append(live)
+            keeping.rotated += (live,)
             keeping.live = None
             found.rotated = found.unsettled = True
         back = [g for g in keeping.rotated if g.source and g.source.identity == current]
         if keeping.live is None and back:  # renamed back, or a symlink swapped back
-            keeping.rotated.remove(back[0])
+            keeping.drop(back[0])
             keeping.live = back[0]
             keeping.live.follow(self._keeping.path)
         if keeping.live or current is None:

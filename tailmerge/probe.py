@@ -6,7 +6,6 @@ import os
 import struct
 from collections.abc import Iterator
 
-from tailmerge.beside import Beside
 from tailmerge.generation import News
 from tailmerge.keeping import Keeping
 from tailmerge.settling import Settling
@@ -27,30 +26,22 @@ class Probe:
     """What is asked of one series between its looks."""
 
     __slots__ = (
-        "_beside",
         "_checked",
         "_keeping",
         "_named",
-        "_settling",
         "_signature",
         "_system",
         "hand",
         "seen",
+        "settling",
         "trouble",
     )
 
-    def __init__(
-        self,
-        keeping: Keeping,
-        beside: Beside,
-        settling: Settling,
-        system: System,
-        named: frozenset[str],
-    ) -> None:
+    def __init__(self, keeping: Keeping, system: System, named: frozenset[str]) -> None:
         """`named` are rotated forms that are inputs themselves."""
         self._keeping = keeping
-        self._beside = beside
-        self._settling = settling
+        self.settling: Settling | None = None
+        """None: at no look there was anything to settle."""
         self._system = system
         self._named = named
         self._signature: bytes | None = b""
@@ -66,10 +57,14 @@ class Probe:
     @property
     def is_unsettled(self) -> bool:
         """Whether more than the name and its end must be watched at each interval."""
-        if self.trouble or self._settling.waits:
+        if self.trouble or self._waits:
             return True
         rotated = self._keeping.rotated  # mostly there is none: asked of a thousand at a time
         return bool(rotated) and any(generation.source for generation in rotated)
+
+    @property
+    def _waits(self) -> bool:
+        return self.settling is not None and self.settling.waits
 
     def places(self) -> Iterator[tuple[str, str]]:
         """The folders, and the names in them, by which it is reached: each link of a chain."""
@@ -126,11 +121,11 @@ class Probe:
 
         By one call, for ten thousand names a second; all else `probe` sees.
         """
-        keeping, settling = self._keeping, self._settling
+        keeping, settling = self._keeping, self.settling
         live = keeping.live
         if live is None or live.source is not self.hand or keeping.rotated:
             return False
-        if settling.newest or settling.waits or self.trouble:
+        if self.trouble or (settling and (settling.newest or settling.waits)):
             return False
         try:
             return _sign(self._system.stat(keeping.path)) == self._signature
@@ -170,27 +165,30 @@ class Probe:
         if now - self._checked >= (TOLD_SECONDS if told else RECHECK_SECONDS):
             self._checked = now
             # Where the name is missing a file may have had it, and been rotated, in between.
-            if (
-                signature is None
-                or self.trouble
-                or self._settling.waits
-                or self._late_has_changed()
-            ):
+            if signature is None or self.trouble or self._waits or self._late_has_changed():
                 news = News.CHANGED
         return news
 
     def _late_has_changed(self) -> bool:
         """Late lines in the newest rotated file (or one that was named), or a new name."""
         rotated = self._keeping.rotated
-        if newest := self._settling.newest:
+        if newest := self.settling and self.settling.newest:
             size = max((g.size for g in rotated if g.path == newest.path), default=newest.size)
-            if self._beside.differs(newest.path, size, newest.identity):
+            if self._differs(newest.path, size, newest.identity):
                 return True
         return any(
-            self._beside.differs(g.path, g.size, g.position.identity)
+            self._differs(g.path, g.size, g.position.identity)
             for g in rotated
             if g.path in self._named and g.path and g.position
         )
+
+    def _differs(self, path: str, size: int, file: Identity) -> bool:
+        """Whether this name no longer leads to this file of this size."""
+        try:
+            status = self._system.stat(path)
+        except OSError:
+            return True
+        return status.st_size != size or identity(status) != file
 
 
 _PACKED = struct.Struct("QQqq")

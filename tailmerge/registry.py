@@ -34,7 +34,7 @@ class Registry:
         self.hands = Hands() if hands is None else hands
         self.examiner: Examiner | None = None
         """Who decompresses large files; None: who meets them."""
-        self._owners: dict[Identity, tuple[Keeping, Generation]] = {}
+        self._owners: dict[Identity, Generation] = {}
         self.outputs: set[Identity] = set()
         """What we write or wrote to: never an input."""
         self.tell: Callable[[Keeping, Generation], None] = lambda keeping, generation: None
@@ -106,7 +106,8 @@ class Registry:
         return self._bases
 
     def claim(self, file: Identity, keeping: Keeping, generation: Generation) -> None:
-        self._owners[file] = (keeping, generation)
+        self._owners[file] = generation
+        generation.keeper = keeping
         if generation.source:
             generation.source.hands = self.hands
             self.hands.hold(generation.source)
@@ -114,7 +115,7 @@ class Registry:
 
     def forget(self, file: Identity, generation: Generation) -> None:
         """The file is gone; its number may be given to another one."""
-        if self._owners.get(file, (None, None))[1] is generation:
+        if self._owners.get(file) is generation:
             del self._owners[file]
 
     def owner(self, file: Identity) -> tuple[Keeping, Generation] | None:
@@ -123,14 +124,13 @@ class Registry:
         A generation that was found again as another file is no longer this one, whose
         number may have been given to a stranger since.
         """
-        owner = self._owners.get(file)
-        if owner is None:
+        generation = self._owners.get(file)
+        if generation is None or generation.keeper is None:
             return None
-        generation = owner[1]
         holder = generation.source or generation.position
         if holder is None or holder.identity != file:
             return None
-        return owner
+        return generation.keeper, generation
 
 
 def _logs(name: str) -> tuple[str, set[str]]:

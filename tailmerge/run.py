@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import ChainMap
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -98,7 +99,7 @@ class Run:
             self.settings.output_path, self.settings.state_path, self.registry, self.system
         )
         self.series: dict[str, Series] = {}
-        self.met: set[str] = set()
+        self.met = ChainMap[str, Any]({}, self.series)
         """Names that are followed, or were skipped and spoken of."""
         self.lane = Lane("tailmerge-discover")
         self.group = asyncio.TaskGroup()
@@ -144,7 +145,9 @@ class Run:
         del peek
         hurrying = asyncio.create_task(self._hurry(writer))
         try:
-            await self._run_with(writer, found, hurrying)
+            async with writer as output:
+                hurrying.cancel()
+                await self._run_with(output, found)
         finally:
             hurrying.cancel()
 
@@ -153,27 +156,23 @@ class Run:
         await self.stop.wait()
         await writer.hurry()
 
-    async def _run_with(
-        self, writer: WriteThread, found: list[Found], hurrying: asyncio.Task[None]
-    ) -> None:
-        async with writer as output:
-            hurrying.cancel()
-            self.registry.outputs = await output.identities()
-            await output.call(lambda: self.own.listen(output.output))
-            known = await output.known(self.registry, self.series.values())
-            self.registry.absent = restore_all(known, self.system, self.registry, self.folders)
-            self.own.leave_inputs()
-            del known  # of ten thousand inputs 8 MB
+    async def _run_with(self, output: WriteThread, found: list[Found]) -> None:
+        self.registry.outputs = await output.identities()
+        await output.call(lambda: self.own.listen(output.output))
+        known = await output.known(self.registry, self.series.values())
+        self.registry.absent = restore_all(known, self.system, self.registry, self.folders)
+        self.own.leave_inputs()
+        del known  # of ten thousand inputs 8 MB
+        try:
+            await self._merge(output, found)
+        except* TailmergeError as group:
+            raise choose_error(group) from None
+        finally:
             try:
-                await self._merge(output, found)
-            except* TailmergeError as group:
-                raise choose_error(group) from None
+                await output.settle()
+                await self.sight.sum_up(output, self.registry, self.report)
             finally:
-                try:
-                    await output.settle()
-                    await self.sight.sum_up(output, self.registry, self.report)
-                finally:
-                    await output.close_inputs(self._close)
+                await output.close_inputs(self._close)
 
     def _close(self) -> None:
         for series in self.series.values():
@@ -196,7 +195,6 @@ class Run:
         pipes: dict[Identity, str] = {}
         for found in discovery.found:
             file = found.identity
-            self.met.add(found.name)
             if found.name in own:
                 self.report.output_skipped(found.name)
             elif found.kind is Kind.DIRECTORY:
@@ -207,6 +205,8 @@ class Run:
                 if file is not None and found.kind is not Kind.FILE:
                     pipes[file] = found.name
                 chosen.append(found)
+                continue  # from `_make_tails` on it is met
+            self.met[found.name] = None
         for pattern in discovery.unmatched:
             self.report.pattern_unmatched(pattern)
         return chosen
@@ -313,7 +313,9 @@ class Run:
                 self.series[f.name] = series
                 self.report.given.setdefault(f.absolute, f.name)
                 tails.append(SeriesTail(series, around, named=not f.matched))
-            elif f.kind is Kind.SOCKET:
+                continue
+            self.met[f.name] = None
+            if f.kind is Kind.SOCKET:
                 self.report.input_special(f.name, f.kind.value)
             elif f.kind not in SERIES_KINDS:
                 tails.append(StreamTail(f.name, opener(f, self.system), around))
@@ -373,7 +375,7 @@ class Run:
         self.folders.name(discovery.folders)
         fresh: list[Found] = []
         for found in [f for f in discovery.found if f.name not in self.met]:  # two may overlap
-            self.met.add(found.name)
+            self.met[found.name] = None
             if found.name in own:
                 self.report.output_skipped(found.name)
             elif inputs := self._rotated_from(found):

@@ -22,6 +22,7 @@ state tells of a parked file what it tells of an open one.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -35,7 +36,7 @@ from tailmerge.packed import PackedSource
 from tailmerge.position import HEAD
 from tailmerge.probe import Probe
 from tailmerge.registry import Registry
-from tailmerge.settling import Settling
+from tailmerge.settling import Settling, Terms
 from tailmerge.source import Source
 from tailmerge.state import Entry
 from tailmerge.system import System
@@ -56,22 +57,25 @@ AHEAD_SECONDS = 1.0
 NOTHING: frozenset[str] = frozenset()
 """One for all inputs."""
 
+_share = functools.lru_cache(maxsize=100)(lambda terms: terms)
+"""Those of ten thousand inputs are mostly the same."""
+
 
 class Series:
     """One input and the files that rotation made of it."""
 
     __slots__ = (
-        "_beside",
         "_doubt",
         "_looked",
         "_probe",
         "_registry",
-        "_rotate_wait",
-        "_settling",
+        "_resumes",
         "_system",
+        "_terms",
         "_unreadable",
         "folders",
         "hand",
+        "is_known",
         "keeping",
         "path",
         "seen",
@@ -105,9 +109,8 @@ class Series:
         self.keeping = Keeping(path, name or path, system, registry, folders)
         self._system = system
         self._registry = registry
-        self._beside = Beside(self.keeping, system, registry, folders)
         self.folders = folders
-        self._rotate_wait = rotate_wait
+        self._terms = _share(Terms(lines, named, passed_before, rotate_wait))
         self.hand: Source | None = None
         """The file that is held open under the name, as the last probe found it."""
         self.seen = -1
@@ -118,24 +121,27 @@ class Series:
         self._unreadable: frozenset[str] = NOTHING
         self.keeping.restore(entries)
         registry.present.append(self.keeping)
-        self._settling = Settling(
-            self.keeping,
-            self._beside,
-            system,
-            registry,
-            lines=lines,
-            named=named,
-            passed_before=passed_before,
-            rotate_wait=rotate_wait,
-        )
-        self._probe = Probe(self.keeping, self._beside, self._settling, system, named)
+        self.is_known = bool(self.keeping.rotated)
+        """An earlier run read it: a file that is not there was rotated away."""
+        self._resumes = self.is_known or self.keeping.name in registry.missing
+        """The same, or it found no file of it: nothing is passed over."""
+        self._probe = Probe(self.keeping, system, named)
         if status:
             self._probe.begin(status)
 
     @property
-    def is_known(self) -> bool:
-        """An earlier run read it: a file that is not there was rotated away."""
-        return self._settling.is_known
+    def _settling(self) -> Settling:
+        """Made when it is asked for first: of most inputs there is nothing to settle."""
+        if self._probe.settling is None:
+            self._probe.settling = Settling(
+                self.keeping,
+                Beside(self.keeping, self._system, self._registry, self.folders),
+                self._system,
+                self._registry,
+                self._terms,
+                resumes=self._resumes,
+            )
+        return self._probe.settling
 
     def probe(self, now: float, *, told: bool = False) -> News:
         """Whether anything happened since the last probe: one stat, mostly."""
@@ -212,7 +218,7 @@ class Series:
 
     def _meet(self, now: float) -> bool:
         """The first look where there is nothing to decide, as for most of many inputs."""
-        if not self._settling.begins_at_start:
+        if self._terms.lines is not None and not self._resumes:
             return False
         try:
             met = meet(self.keeping, self._probe, self._system, self._registry, self.folders, now)
@@ -235,7 +241,7 @@ class Series:
         self.keeping.take_up()
         self._glance(found)
         try:
-            rotated = self._beside.find_rotated(now)
+            rotated = self._settling.beside.find_rotated(now)
         except OSError as error:  # nothing is decided by a look that sees half
             found.error = error
             return
@@ -247,7 +253,7 @@ class Series:
             found.pending = True
             return
         self._looked = True
-        found.unreadable += self._beside.failed
+        found.unreadable += self._settling.beside.failed
         passed = self._settling.is_passed_over
         rotated = [f for f in rotated if f.identity in found.were_live or not passed(f, first)]
         self._settling.settle(rotated, live, found, first, now)
@@ -281,7 +287,7 @@ class Series:
             return
         generation.has_grown(now)
         packed = isinstance(source, PackedSource)
-        quiet = packed or generation.changed + self._rotate_wait <= now  # as in _answer
+        quiet = packed or generation.changed + self._terms.rotate_wait <= now  # as in _answer
         if not quiet or source.rest < generation.size or generation.unsure:
             return
         if source.rest > source.offset:
@@ -300,7 +306,7 @@ class Series:
     ) -> None:
         """It was deleted, or moved out of sight, while it was parked: its position stays."""
         unclear = self._settling.waits or found.unsettled or found.unreadable or found.error
-        if unclear or source.is_ahead or generation.changed + self._rotate_wait > now:
+        if unclear or source.is_ahead or generation.changed + self._terms.rotate_wait > now:
             return
         found.lost += max(0, generation.size - source.offset)
         generation.size = source.offset
@@ -314,7 +320,7 @@ class Series:
 
     def _answer(self, found: Findings, now: float) -> Look:
         held = self.keeping.held().values()
-        deadlines = (g.changed + self._rotate_wait for g in self.keeping.rotated if g.source)
+        deadlines = (g.changed + self._terms.rotate_wait for g in self.keeping.rotated if g.source)
         waits = [deadline - now for deadline in deadlines if deadline > now]
         if found.unsettled:
             waits.append(SETTLE_SECONDS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from tailmerge.beside import NOTHING, Beside
 from tailmerge.candidates import Candidates, Unclear
@@ -24,21 +25,31 @@ from tailmerge.source import Rewritten, Source
 from tailmerge.system import Identity, System
 
 
+class Terms(NamedTuple):
+    """What is asked for of an input's rotated files, and of what was there before the run."""
+
+    lines: int | None
+    """Begin with so many last lines of the files that are there; None: with the first."""
+    named: frozenset[str]
+    """Rotated forms that are inputs themselves."""
+    passed_before: float
+    """Other rotated forms that were last written before this time are passed over, seconds
+    since the epoch."""
+    rotate_wait: float
+    """Seconds after which a quiet rotated file is let go of."""
+
+
 class Settling:
-    """How the files of one series are settled at each look."""
+    """How the files of one series are settled at each look; made when there is something to."""
 
     __slots__ = (
-        "_beside",
         "_copies",
         "_halves",
-        "_lines",
-        "_named",
-        "_passed_before",
         "_registry",
-        "_rotate_wait",
         "_system",
+        "_terms",
         "_unpassed",
-        "is_known",
+        "beside",
         "keeping",
         "newest",
         "resumes",
@@ -51,45 +62,33 @@ class Settling:
         beside: Beside,
         system: System,
         registry: Registry,
+        terms: Terms,
         *,
-        lines: int | None,
-        named: frozenset[str],
-        passed_before: float,
-        rotate_wait: float,
+        resumes: bool,
     ) -> None:
-        """What an earlier run left is restored already; the rest is as in `Series`."""
+        """`resumes`: an earlier run read the series, or found no file of it; so nothing is
+        passed over."""
         self.keeping = keeping
-        self._beside = beside
+        self.beside = beside
         self._system = system
         self._registry = registry
-        self._lines = lines
-        self._named = named
-        self._passed_before = passed_before
+        self._terms = terms
+        self.resumes = resumes
         self.waits = False
         """Something is not settled: a copy whose original stands, half a compressed file."""
         self.newest: Seen | None = None
         """The newest rotated file, read or not."""
-        self._rotate_wait = rotate_wait
         self._halves: Halves | None = None
         """None: none was met."""
         self._unpassed: frozenset[Identity] = NOTHING
         """Files to be passed over that could not be opened so far."""
         self._copies: Sequence[Seen] = ()
         """Compressed files whose originals are held open."""
-        self.is_known = bool(keeping.rotated)
-        """An earlier run read the series."""
-        self.resumes = self.is_known or keeping.name in registry.missing
-        """The same, or it found no file of it: nothing is passed over."""
 
     @property
     def _inheritance(self) -> Inheritance:
         """Made when it is asked for: most files are met once."""
         return Inheritance(self.keeping, self._system, self._registry)
-
-    @property
-    def begins_at_start(self) -> bool:
-        """Whether a file of which nothing is known is read from its first byte."""
-        return self.resumes or self._lines is None
 
     def is_passed_over(self, file: Seen, first: bool) -> bool:
         """Whether it is from before the first look, and not to be read."""
@@ -107,8 +106,8 @@ class Settling:
     def _is_from_before(self, file: Seen, first: bool) -> bool:
         if not first and file.identity not in self._unpassed:
             return False
-        is_read = self.resumes or file.path in self._named
-        return not is_read and file.modified < self._passed_before
+        is_read = self.resumes or file.path in self._terms.named
+        return not is_read and file.modified < self._terms.passed_before
 
     def is_pending(self, rotated: Sequence[Seen], first: bool) -> bool:
         """Whether large compressed files are being decompressed, to see what they are.
@@ -175,7 +174,8 @@ class Settling:
 
     def _put_in_order(self, rotated: list[Seen], now: float) -> None:
         order = {file.path: index for index, file in enumerate(rotated)}
-        self.keeping.rotated.sort(key=lambda g: order.get(g.path or "", -1))
+        by_age = sorted(self.keeping.rotated, key=lambda g: order.get(g.path or "", -1))
+        self.keeping.rotated = tuple(by_age)
         if rotated:
             self.newest = rotated[-1]
         for generation in self.keeping.rotated:
@@ -216,7 +216,7 @@ class Settling:
             self.keeping.remember_copies(self._copies, candidates)
             if any(file.live for file in matching.new):
                 copies = frozenset(file.identity for file in matching.copies)
-                self._beside.came_up_together = copies or NOTHING
+                self.beside.came_up_together = copies or NOTHING
             for generation, file in matching.pairs:
                 try:
                     self._go_on(generation, file, cut, candidates, found, now)
@@ -245,7 +245,7 @@ class Settling:
         if isinstance(error, NotThereYet) and not file.live:
             self.waits = found.unclear = True
             stands = has_original(file, rotated)
-            self._halves = self._halves or Halves(self._rotate_wait)
+            self._halves = self._halves or Halves(self._terms.rotate_wait)
             if not self._halves.is_damaged(file, error, now) or stands:
                 return
         found.note(file, error)
@@ -273,7 +273,7 @@ class Settling:
         if any(source.is_deleted() for source in held):
             known = {g.position.identity for g in self.keeping.rotated if g.position}
             try:
-                found = self._beside.find_rotated(float("inf"))
+                found = self.beside.find_rotated(float("inf"))
             except OSError:
                 return  # what is not seen is not known, and looked for by the next run
             self._copies = [f for f in found if f.compressed and f.identity not in known]
@@ -384,8 +384,8 @@ class Settling:
         found.rotated = found.rotated or not (file.live or first)
 
     def _begin_at_last_lines(self, source: Source) -> None:
-        if self._lines is not None and not isinstance(source, PackedSource):
-            source.start_at(find_last_lines(source.read_at, source.size(), self._lines))
+        if self._terms.lines is not None and not isinstance(source, PackedSource):
+            source.start_at(find_last_lines(source.read_at, source.size(), self._terms.lines))
             if source.offset and not source.marker.endswith(b"\n"):
                 source.start_at(0)  # cut and written to this moment: no line begins there
 
