@@ -89,13 +89,15 @@ class Bench:
         return tiny if self.tiny else quick if self.quick else full
 
     @contextmanager
-    def place(self) -> Iterator[Path]:
+    def place(self, where: Path | None = None) -> Iterator[Path]:
         """A folder of its own for one thing that is measured."""
-        with tempfile.TemporaryDirectory(dir=self.folder, ignore_cleanup_errors=True) as name:
+        with tempfile.TemporaryDirectory(
+            dir=where or self.folder, ignore_cleanup_errors=True
+        ) as name:
             yield Path(name)
 
-    def has_room(self, size: int) -> bool:
-        return shutil.disk_usage(self.folder).free > size + GIB
+    def has_room(self, size: int, where: Path | None = None) -> bool:
+        return shutil.disk_usage(where or self.folder).free > size + GIB
 
 
 @dataclass(frozen=True, slots=True)
