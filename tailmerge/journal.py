@@ -281,9 +281,8 @@ class Journal:
 
     @property
     def has_grown(self) -> bool:
-        """There is a journal behind the checkpoint, be it of the run before."""
-        grown = self._size > self._checkpoint_size or bool(self._notes)
-        return grown or self.state.has_journal
+        """There is a journal behind the checkpoint."""
+        return self._size > self._checkpoint_size or bool(self._notes)
 
     def is_long(self, least: int) -> bool:
         """It is time for a checkpoint, which is not made for less than `least` bytes."""
@@ -337,7 +336,6 @@ class Journal:
             self._system.close(self._fd)
         self._fd, self._size, self._checkpoint_size = fd, size, size
         self._most = max(JOURNAL_BYTES, size)  # of many inputs it takes as long as it is long
-        state.has_journal = self.state.has_journal = False
         self._notes.clear()
         self._begin_records()
         self._unsettled_kept = False

@@ -311,7 +311,8 @@ class Ledger:
         if self._is_open and whole and not self.owed and (self._journal.has_grown or stale):
             self._state.synced = None
             try:
-                if self._output and self._read is None and self._announced > MUCH:
+                much = self._announced > MUCH and not stale  # when files were seen is only there
+                if self._output and self._read is None and much:
                     mark = Mark(self._path, self._output.position())
                     self._journal.reopened(mark, self._state.past, None)  # all before is whole
                 else:

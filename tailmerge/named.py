@@ -175,8 +175,8 @@ class NamedFile(Output):
 
     def _begin_write(self, batch: Batch) -> None:
         (data,) = batch.pieces(0)
-        self._under_way = batch
         self._write_behind.begin(self.fd, data)
+        self._under_way = batch
 
     def _end_write(self) -> tuple[Batch | None, int]:
         """What was under way, and how many bytes of it are written."""

@@ -7,6 +7,7 @@ steps: the last record stays the last until its batch is whole.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -74,7 +75,8 @@ class Resume:
             state.starting_over = False
         elif there:
             skip_numbers(max((*state.entries, 0)))
-            if not self._settle(state) and state.boot == self._system.boot():
+            changed = self._settle(state) or state.has_journal
+            if not changed and state.boot == self._system.boot():
                 journal.state = state
                 return state  # as it was left: nothing is written
         state.mark = Mark(path, output.position())
@@ -178,6 +180,11 @@ class Resume:
             count, end = state.synced
             if fd is None or self._system.fstat(fd).st_size < end:
                 state.go_back(count)  # gone, or cut by somebody: what was synced was there
+                return
+            if not self._system.can_read(fd):
+                size = self._system.fstat(fd).st_size
+                there = (record.at + record.length <= size for record in state.records[count:])
+                state.go_back(count + sum(itertools.takewhile(bool, there)))
                 return
             from tailmerge.powercut import PowerCut
 

@@ -28,13 +28,21 @@ class WriteBehind:
 
     def begin(self, fd: int, data: Bytes) -> None:
         """Write, beside what comes next; the one before was waited for. `data` stays as it is."""
+        if self._thread is None and not self._is_alone:
+            self._start()
         if self._is_alone:
             self._write(fd, data)
-            return
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="tailmerge-write", daemon=True)
-            self._thread.start()
-        self._asked.put((fd, data))
+        else:
+            self._asked.put((fd, data))
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._work, name="tailmerge-write", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._is_alone = True  # the process has all the threads that it may have
+        else:
+            self._thread = thread
 
     def wait(self) -> int:
         """How many bytes are written of what was begun.

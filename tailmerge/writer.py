@@ -13,7 +13,7 @@ import errno
 import os
 import stat
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from tailmerge.feed import Asked, Feed, Progress
 from tailmerge.folders import Folders
 from tailmerge.generation import Look
 from tailmerge.journal import Journal
-from tailmerge.lane import Lane, LaneStopped
+from tailmerge.lane import Lane
 from tailmerge.ledger import Ledger
 from tailmerge.named import NamedFile
 from tailmerge.output import Audience, Output, Trouble
@@ -30,8 +30,8 @@ from tailmerge.peek import Peek
 from tailmerge.piped import Stream
 from tailmerge.plain import Plain
 from tailmerge.registry import Registry
-from tailmerge.report import OutputError, Report, StateError, TailmergeError, cannot_open
-from tailmerge.route import Growth, MakeRoute, Route
+from tailmerge.report import OutputError, Report, StateError, cannot_open
+from tailmerge.route import OF_SOURCE, Growth, MakeRoute, Route
 from tailmerge.series import Series, begin_looks, confirm
 from tailmerge.source import Source
 from tailmerge.state import Entry
@@ -88,7 +88,7 @@ class WriteThread(Lane):
         self._make_route = make_route
         self._route: Route = Plain(self._in_turn)
         self._turn: asyncio.Lock | None = None
-        self._failed: TailmergeError | None = None
+        self._failed: BaseException | None = None
         self._hurries = False
         self._ledger = (
             Ledger(Journal(state_path, self.system, peek), folders or Folders(self.system))
@@ -173,8 +173,8 @@ class WriteThread(Lane):
     async def hurry(self) -> None:
         """Tell what waits for the output that the run is to end, be it not open yet."""
         self._hurries = True
-        with suppress(LaneStopped, OutputError):
-            await self.call(self._opened.hurry)
+        if output := self.output:
+            await self.call(output.hurry)
 
     async def enrol(self, feeds: Sequence[Feed], *, backlog: bool) -> None:
         """Tell which inputs there are, in their order, before anything is forwarded of them.
@@ -296,8 +296,9 @@ class WriteThread(Lane):
                     if self._syncing:
                         await self._syncing.settle()  # the checkpoint tells of all of it
                     self._ledger.shorten()
-            except TailmergeError as error:
-                self._failed = error  # what it left is for the next run to prove
+            except BaseException as error:
+                if not isinstance(error, OF_SOURCE):
+                    self._failed = error  # what it left is for the next run to prove
                 raise
 
     async def _real_look(self, look: Callable[..., T], *args: Any) -> T:

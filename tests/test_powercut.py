@@ -188,3 +188,53 @@ def test_a_power_cut_costs_and_doubles_nothing(scenario: str) -> None:
     assert problems == []
     assert holes, "no cut left a hole"
     assert behind > CUTS / 4
+
+
+@pytest.mark.parametrize("length", [None, 0.5, 0])
+def test_an_output_that_can_only_be_written_goes_on_by_its_length(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: float | None
+) -> None:
+    """Old symptom: every later run ended with an error that blamed the state."""
+
+    class WriteOnly(System):
+        left = 10**9
+
+        def open(self, path: str, flags: int, mode: int = 0o600) -> int:
+            if path == "m" and flags & os.O_ACCMODE == os.O_RDWR and not flags & os.O_CREAT:
+                raise PermissionError
+            return super().open(path, flags, mode)
+
+        def write(self, fd: int, data: Any) -> int:
+            self.left -= 1
+            if not self.left:
+                os._exit(9)
+            return super().write(fd, data)
+
+    def merge(system: System) -> None:
+        how = {"once": True, "state_path": "s", "fsync": True}
+        asyncio.run(run_fully_async(["a"], 0.01, "m", system=system, **how))  # type: ignore[arg-type]
+
+    monkeypatch.chdir(tmp_path)
+    lines = [b"%06d %s\n" % (n, b"x" * 90) for n in range(30_000)]
+    Path("a").write_bytes(b"".join(lines[:10]))
+    Path("m").write_bytes(b"")
+    merge(WriteOnly())
+    Path("a").write_bytes(b"".join(lines))
+    pid = os.fork()
+    if pid == 0:
+        try:
+            dying = WriteOnly()
+            dying.left = 3
+            merge(dying)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9
+    boot = System().boot().encode()
+    Path("s").write_bytes(Path("s").read_bytes().replace(boot, b"another" + boot[7:]))
+    if length is not None:
+        os.truncate("m", int(os.path.getsize("m") * length))
+    merge(WriteOnly())
+    merged = Path("m").read_bytes().splitlines(keepends=True)
+    assert merged[-1] == lines[-1]
+    if length is None:
+        assert merged == lines

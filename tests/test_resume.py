@@ -323,3 +323,22 @@ def test_status_says_that_nothing_is_behind_after_it() -> None:
     done = run_tailmerge("--status", "--format", "json", "-o", "m", "a.log")
     rows = json.loads(done.stdout)
     assert [row["behind"] for row in rows["inputs"]] == [0]
+
+
+def test_runs_that_all_write_much_keep_a_short_state_that_says_when_files_were_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Old symptom: after 30 days all was merged again, and the state grew with each run."""
+    monkeypatch.setattr(ledger, "MUCH", 100_000)
+    append("b.log", b"never written to again\n")
+    expected, sizes, now = ["never", "written", "to", "again"], list[int](), time.time()
+    for day in (0, 0.1, 0.2, 10, 20, 31, 45, 45.1):
+        lines = [f"{day}-{n:05d}" for n in range(20_000)]
+        append("a.log", "".join(line + "\n" for line in lines).encode())
+        expected += lines
+        at = now + day * 24 * 3600
+        monkeypatch.setattr(time, "time", lambda at=at: at)
+        asyncio.run(run_fully_async(["a.log", "b.log"], 0.01, "m", once=True, state_path=STATE))
+        sizes.append(STATE.stat().st_size)
+    assert sorted(merged()) == sorted(expected)
+    assert max(sizes) < 5000

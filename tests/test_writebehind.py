@@ -190,3 +190,33 @@ def test_an_error_that_is_no_systems_is_met_by_who_waits() -> None:
     with pytest.raises(ZeroDivisionError):
         behind.wait()
     behind.close()
+
+
+@pytest.mark.parametrize("how", [{}, {"label": None}])
+def test_where_no_thread_can_be_started_the_writes_are_made_at_once(
+    how: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Old symptom: the run waited for ever, also when it was asked to end."""
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "tailmerge-write":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    merge(Acting(), **how)
+    assert merged_lines() == (LINES if "label" in how else LABELLED)
+
+
+def test_after_an_error_of_our_own_nothing_that_was_not_written_is_taken_for_written() -> None:
+    class Broken(Acting):
+        def write(self, fd: int, data: Any) -> int:
+            if self.writes == 3:
+                raise ZeroDivisionError
+            return super().write(fd, data)
+
+    with pytest.raises(BaseExceptionGroup):
+        merge(Broken())
+    merge(Acting())
+    assert merged_lines() == LABELLED
