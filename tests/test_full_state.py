@@ -230,3 +230,14 @@ async def test_a_run_that_is_stopped_while_it_begins_on_a_full_disk_ends(
             ),
             30,
         )
+
+
+async def test_who_is_told_to_hurry_before_its_output_is_open_does_not_wait_for_the_disk() -> None:
+    class Full(System):
+        def write(self, fd: int, data: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    writer = WriteThread("m", system=Full(), state_path="s")
+    await writer.hurry()
+    with pytest.raises(OutputOwes):
+        await asyncio.wait_for(writer.__aenter__(), 30)

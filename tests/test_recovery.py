@@ -6,7 +6,7 @@ import pytest
 
 from tailmerge.batch import EDGE
 from tailmerge.position import digest
-from tailmerge.recovery import MOST_SHIFT, Verdict, examine
+from tailmerge.recovery import MOST_SHIFT, Finding, Verdict, examine
 from tailmerge.state import Record
 
 BATCH = b"".join(b"line %d of the batch\n" % number for number in range(20))
@@ -46,3 +46,23 @@ def test_lines_that_are_all_alike_prove_nothing_where_one_is_missing(written: in
 
 def test_what_is_far_behind_is_not_looked_for() -> None:
     assert settle(b"x" * MOST_SHIFT + b"\n" + BATCH + THEIRS) is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("behind", "is_had", "finding"),
+    [
+        (0, True, Finding(Verdict.ABSENT)),
+        (5, True, Finding(Verdict.FINISH, 5)),
+        (5, False, Finding(Verdict.UNKNOWN)),
+        (len(BATCH), True, Finding(Verdict.SETTLED, len(BATCH))),
+        (len(BATCH), False, Finding(Verdict.SETTLED, len(BATCH))),
+        (len(BATCH) + 9, True, Finding(Verdict.SETTLED, len(BATCH))),
+        (-1, True, Finding(Verdict.TRUNCATED)),
+    ],
+)
+def test_of_an_output_that_cannot_be_read_the_length_has_to_do(
+    behind: int, is_had: bool, finding: Finding
+) -> None:
+    record = Record((), 7, len(BATCH), digest(BATCH[:EDGE]), digest(BATCH[-EDGE:]))
+    read = (lambda n, at: BATCH[at : at + n]) if is_had else None
+    assert examine(record, 7 + behind, None, read) == finding

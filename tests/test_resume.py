@@ -342,3 +342,10 @@ def test_runs_that_all_write_much_keep_a_short_state_that_says_when_files_were_s
         sizes.append(STATE.stat().st_size)
     assert sorted(merged()) == sorted(expected)
     assert max(sizes) < 5000
+
+
+def test_a_run_whose_output_is_synced_makes_its_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "MUCH", 100_000)
+    append("a.log", b"".join(b"%05d\n" % n for n in range(20_000)))
+    asyncio.run(merge_again(fsync=True))
+    assert journal_lines() == 0
