@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import time
@@ -10,8 +11,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from helpers import Faulty, append, fault
+from helpers import Faulty, append, fault, said
 
+from tailmerge import run, run_fully_async
 from tailmerge.discover import (
     MOST_PASSED,
     STDIN,
@@ -229,3 +231,22 @@ def test_a_pattern_over_several_folders_is_asked_for_each_time() -> None:
     unchanged = Unchanged(System(), lambda: time.time() + 10)
     ask = partial(discover, ["*/*.log"], System(), frozenset(), unchanged)
     assert [len(ask().found) for _ in "abc"] == [1, 1, 1]
+
+
+def test_what_is_not_read_is_said_once_however_often_the_pattern_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run, "DISCOVER_SECONDS", 0.01)
+    Path("d.log").mkdir()
+    Path("a.log").write_bytes(b"a line\n")
+    Path("b.log").write_bytes(b"of the output\n")
+    os.mkfifo("p.log")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("s.log")
+        words, report = said()
+        merged = run_fully_async(["*.log"], 0.01, "b.log", report=report, until_idle=0.5)
+        asyncio.run(merged)
+    assert len(set(words)) == len(words)
+    assert {"b.log: is the output, skipped", "s.log: is a socket, not read"} <= set(words), words
+    assert Path("b.log").read_bytes() == b"of the output\na line\n"
