@@ -11,7 +11,7 @@ import glob
 import os
 import stat
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -122,7 +122,7 @@ class Unchanged:
 def discover(
     names: Iterable[str],
     system: System,
-    known: Collection[str] = frozenset(),
+    known: Container[str] = frozenset(),
     unchanged: Unchanged | None = None,
 ) -> Discovery:
     """Look at names and patterns, `known` names left out; blocks, so call it on a lane.

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 HOP = 4 * 1024 * 1024
 """Bytes forwarded from one source before another one gets its turn; where they are but copied, a
-stretch more (stretch.py)."""
+stretch more (stretch.py); where they are shaped the time counts (shaped.py)."""
 
 TURN_SECONDS = 0.01
 """How long a stretch may take, or lines that are shaped: others wait for their turn."""

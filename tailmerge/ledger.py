@@ -58,7 +58,7 @@ class _Met(NamedTuple):
 
 
 MUCH = 64 * 1024 * 1024
-"""Bytes written since the last checkpoint with which the run's end leaves one to the next run."""
+"""Bytes announced since the last checkpoint with which the run's end leaves one to the next run."""
 
 
 class Ledger:

@@ -50,6 +50,9 @@ class Window(NamedTuple):
     end: int
 
     def copy(self) -> bytes:
+        """The lines, to be kept."""
+        if isinstance(self.buffer, bytes) and len(self.buffer) == self.end - self.begin:
+            return self.buffer
         return bytes(self.view())
 
     def view(self) -> memoryview:

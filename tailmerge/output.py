@@ -76,7 +76,11 @@ class Output:
         raise NotImplementedError
 
     async def append_behind(self, batch: Batch) -> None:
-        """The same for one that is in memory; it may be written while what follows is read."""
+        """The same for one that is in memory; it may be written while what follows is read.
+
+        Until the next append, or `settle`, the caller awaits nothing else: the thread's loop is
+        not to see an output that is being written to.
+        """
         await self.append(batch)
 
     async def settle(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterable
+from collections.abc import Container, Iterable
 
 from tailmerge.batch import Batch
 from tailmerge.discover import (
@@ -37,6 +37,17 @@ from tailmerge.system import Identity, System, identity, is_regular
 
 REMEMBERED = 20
 """Beginnings of outputs that are remembered."""
+
+
+class Met:
+    """Names that are followed, or were skipped and spoken of; a set of all takes more memory."""
+
+    def __init__(self, followed: Container[str]) -> None:
+        self.skipped: set[str] = set()
+        self._followed = followed
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._followed or name in self.skipped
 
 
 class Own:
@@ -165,7 +176,7 @@ class Own:
     def survey(
         self,
         names: Iterable[str],
-        known: Collection[str] = frozenset(),
+        known: Container[str] = frozenset(),
         outputs: frozenset[Identity] = frozenset(),
     ) -> tuple[Discovery, set[str]]:
         """What there is behind the names, but for `known` ones, and which of it is ours.

@@ -12,6 +12,8 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 
+from tailmerge.lines import Window
+
 DENSE = 5
 """With more than one line of so many that has the text, all are looked at, which is quicker."""
 
@@ -189,7 +191,7 @@ class Patterns:
         """The whole lines in `data`, or in a part of it, that are picked."""
         end = len(data) if end is None else end
         if not self._is_searched(data, begin, end):
-            return self._sift(bytes(memoryview(data)[begin:end]), True)
+            return self._sift(Window(data, begin, end).copy(), True)
         view = memoryview(data)
         return b"".join([view[start:stop] for start, stop in self.find_runs(data, begin, end)])
 
@@ -197,7 +199,7 @@ class Patterns:
         """The whole lines in `data`, or in a part of it, that are not picked."""
         end = len(data) if end is None else end
         if not self._is_searched(data, begin, end):
-            return self._sift(bytes(memoryview(data)[begin:end]), False)
+            return self._sift(Window(data, begin, end).copy(), False)
         view = memoryview(data)
         kept, at = [], begin
         for start, stop in self.find_runs(data, begin, end):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections import ChainMap
 from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from tailmerge.crew import Crew
@@ -28,9 +27,9 @@ from tailmerge.generation import News
 from tailmerge.handles import Duplicate, HandleTail
 from tailmerge.hands import Hands
 from tailmerge.keeping import restore_all
-from tailmerge.lane import Lane
+from tailmerge.lane import Lane, LaneStopped
 from tailmerge.output import find_audience
-from tailmerge.own import Own
+from tailmerge.own import Met, Own
 from tailmerge.registry import Registry
 from tailmerge.report import (
     Busy,
@@ -99,8 +98,7 @@ class Run:
             self.settings.output_path, self.settings.state_path, self.registry, self.system
         )
         self.series: dict[str, Series] = {}
-        self.met = ChainMap[str, Any]({}, self.series)
-        """Names that are followed, or were skipped and spoken of."""
+        self.met = Met(self.series)
         self.lane = Lane("tailmerge-discover")
         self.group = asyncio.TaskGroup()
 
@@ -154,7 +152,8 @@ class Run:
     async def _hurry(self, writer: WriteThread) -> None:
         """Who is asked to end while it begins no longer waits for a full disk."""
         await self.stop.wait()
-        await writer.hurry()
+        with suppress(LaneStopped):  # it ends already
+            await writer.hurry()
 
     async def _run_with(self, output: WriteThread, found: list[Found]) -> None:
         self.registry.outputs = await output.identities()
@@ -206,7 +205,7 @@ class Run:
                     pipes[file] = found.name
                 chosen.append(found)
                 continue  # from `_make_tails` on it is met
-            self.met[found.name] = None
+            self.met.skipped.add(found.name)
         for pattern in discovery.unmatched:
             self.report.pattern_unmatched(pattern)
         return chosen
@@ -314,7 +313,7 @@ class Run:
                 self.report.given.setdefault(f.absolute, f.name)
                 tails.append(SeriesTail(series, around, named=not f.matched))
                 continue
-            self.met[f.name] = None
+            self.met.skipped.add(f.name)
             if f.kind is Kind.SOCKET:
                 self.report.input_special(f.name, f.kind.value)
             elif f.kind not in SERIES_KINDS:
@@ -375,7 +374,7 @@ class Run:
         self.folders.name(discovery.folders)
         fresh: list[Found] = []
         for found in [f for f in discovery.found if f.name not in self.met]:  # two may overlap
-            self.met[found.name] = None
+            self.met.skipped.add(found.name)
             if found.name in own:
                 self.report.output_skipped(found.name)
             elif inputs := self._rotated_from(found):

@@ -56,7 +56,7 @@ async def copy_stretch(output: Output, source: Source, buffers: Buffers, until: 
     if source.hands:
         source.hands.touch(source)
     await output.find_again()
-    # From here on to the last block nothing waits.
+    # From here on to the last block nobody else has a turn, unless it does not go smoothly.
     batch = _find_batch(source, _find_length(source, until))
     return batch is not None and output.begin(batch) and await _copy(output, source, buffers, batch)
 
@@ -121,15 +121,14 @@ async def _copy(output: NamedFile, source: Source, buffers: Buffers, batch: Batc
     while source.offset < end:
         start = source.offset
         if start > batch.spans[0].start and now() > late:
-            if await output.end_block():
-                await output.finish(_end_at(source, start, memoryview(b"")), 0)
-                return True
-            return False
+            await output.end_block()
+            await output.finish(_block_at(source, start, memoryview(b"")), 0)
+            return True
         try:
-            block = _end_at(source, start, _read_on(source, this, end))
+            block = _block_at(source, start, _read_on(source, this, end))
         except (Rewritten, OSError):
-            if await output.end_block():
-                await output.finish(_end_at(source, start, memoryview(b"")), 0)
+            await output.end_block()
+            await output.finish(_block_at(source, start, memoryview(b"")), 0)
             raise
         if not await output.end_block():
             if block.length:
@@ -142,6 +141,7 @@ async def _copy(output: NamedFile, source: Source, buffers: Buffers, batch: Batc
     return await output.end_block()
 
 
-def _end_at(source: Source, start: int, lines: memoryview) -> Batch:
-    """What is owed of a stretch, be it nothing: its record tells that the stretch ended here."""
+def _block_at(source: Source, start: int, lines: memoryview) -> Batch:
+    """The next lines of a stretch as a batch of their own. Be it of nothing: where one is
+    finished its record tells that the stretch ended here."""
     return lines_batch(lines, (Span(source.number, start, source.offset, source.marker),))

@@ -374,7 +374,7 @@ class System:
     def is_running(self, pid: int) -> bool:
         """Whether this process lives; one that ended and was not waited for does not."""
         try:
-            fd = os.pidfd_open(pid)
+            fd = os.pidfd_open(pid)  # type: ignore[attr-defined,unused-ignore]
         except ProcessLookupError:
             return False
         except (AttributeError, OSError):

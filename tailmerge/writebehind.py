@@ -65,6 +65,7 @@ class WriteBehind:
     def _work(self) -> None:
         while asked := self._asked.get():
             self._write(*asked)
+            del asked  # it may be long until the next one
 
     def _write(self, fd: int, data: Bytes) -> None:
         try:

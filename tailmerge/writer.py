@@ -298,7 +298,7 @@ class WriteThread(Lane):
                     self._ledger.shorten()
             except BaseException as error:
                 if not isinstance(error, OF_SOURCE):
-                    self._failed = error  # what it left is for the next run to prove
+                    self._failed = error  # be it cancelled: what it left the next run proves
                 raise
 
     async def _real_look(self, look: Callable[..., T], *args: Any) -> T:

@@ -6,12 +6,13 @@ import asyncio
 import errno
 import os
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import append
+from helpers import append, eventually
 
 from tailmerge import run_fully_async
 from tailmerge.system import System
@@ -220,3 +221,45 @@ def test_after_an_error_of_our_own_nothing_that_was_not_written_is_taken_for_wri
         merge(Broken())
     merge(Acting())
     assert merged_lines() == LABELLED
+
+
+def test_what_is_synced_is_not_written_behind() -> None:
+    system = Acting()
+    merge(system, fsync=True)
+    assert merged_lines() == LABELLED
+    assert "tailmerge-write" not in system.threads
+
+
+@pytest.mark.parametrize("at", AT)
+def test_others_append_behind_a_short_write_without_an_error(at: int) -> None:
+    """What is left of the batch does not go on behind their line."""
+
+    class Short(Acting):
+        def write(self, fd: int, data: Any) -> int:
+            if self.writes + 1 != at:
+                return super().write(fd, data)
+            self.writes += 1
+            written = os.write(fd, bytes(data)[: int(len(data) * SHORT)])
+            append("m", FOREIGN)
+            return written
+
+    merge(Short())
+    lines = merged_lines()
+    assert any(line.endswith(FOREIGN) for line in lines)
+    assert [line for line in lines if line in KNOWN] == LABELLED
+    assert len(lines) <= len(LABELLED) + 2
+
+
+def test_what_was_written_is_not_held_until_the_next_write() -> None:
+    class Data(bytearray):
+        """Can be referred to weakly."""
+
+    behind = WriteBehind(Acting())
+    data = Data(b"a line\n")
+    left = weakref.ref(data)
+    with Path("m").open("wb") as file:
+        behind.begin(file.fileno(), data)
+        assert behind.wait() == len(data)
+    del data
+    eventually(lambda: left() is None)
+    behind.close()
