@@ -246,7 +246,7 @@ def _line_by_line(bench: Bench, backlog: Backlog, names: tuple[str, ...], outcom
         runs[f"tailmerge --once {name}"] = _with_option(backlog, name)
     size = backlog.size
     say(f"  {size / MIB:.0f} MiB, {', '.join(names)}")
-    results = in_turn(bench.pick(5, 1, 1) if size >= GIB else bench.pick(3, 1, 1), runs)
+    results = in_turn(bench.pick(3, 1, 1), runs)
     outcome.tables.append(_table(f"{size / MIB:.0f} MiB, line by line", size, results))
     cat = median(results.pop("cat"))
     took = {name: median(found) for name, found in results.items() if found}

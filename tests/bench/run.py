@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PARTS = tuple(page.TITLES)
 
-MOST_SECONDS = 600
+MOST_SECONDS = 900
 """How long one part may take."""
 
 
