@@ -223,7 +223,8 @@ class Journal:
         """The output is another file now; all batches before are whole in the old one.
 
         But for the `rest` of the last, which goes to the new one: said in the same write,
-        or a kill would leave it in neither.
+        or a kill would leave it in neither. Or it is the same file, and all are whole in it:
+        the end of a run that makes no checkpoint.
         """
         text = "".join(self._notes) + format_mark(mark, past)
         is_told = rest is not None and bool(rest.length or rest.spans)

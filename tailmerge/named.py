@@ -18,7 +18,7 @@ from typing import Protocol
 from tailmerge.batch import Batch
 from tailmerge.output import Audience, Output, Trouble
 from tailmerge.position import EMPTY, Position, position_of
-from tailmerge.report import Report, cannot_open, output_busy
+from tailmerge.report import Report, cannot_open, output_busy, still_owes
 from tailmerge.system import System, identity
 from tailmerge.writebehind import WriteBehind
 
@@ -220,9 +220,12 @@ class NamedFile(Output):
     def begin_block(self, block: Batch) -> bool:
         """Begin to write the next whole lines of what was begun; the ones before are written.
 
-        False where others appended meanwhile: `finish` meets that.
+        False where others appended meanwhile, or that cannot be asked: `finish` meets that.
         """
-        if self.system.seek(self.fd, 0, os.SEEK_END) != self._end:
+        try:
+            if self.system.seek(self.fd, 0, os.SEEK_END) != self._end:
+                return False
+        except OSError:
             return False
         self._begin_write(block)
         return True
@@ -301,8 +304,15 @@ class NamedFile(Output):
         """Whether others appended, cut or deleted the file while we waited inside a batch.
 
         A file that was only moved is written to until the batch is whole.
+
+        Raises:
+            OutputError: that cannot be asked; as an error of the input it would be passed over,
+                and the input is behind the batch already.
         """
-        status = self.system.fstat(self.fd)
+        try:
+            status = self.system.fstat(self.fd)
+        except OSError as error:
+            raise still_owes(self.path, f"{error.strerror or error}".lower()) from error
         return status.st_size != self._end or status.st_nlink == 0
 
     async def _begin_again(self, batch: Batch, written: int) -> Batch | None:

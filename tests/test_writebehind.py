@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import threading
@@ -14,7 +15,8 @@ from typing import Any
 import pytest
 from helpers import append, eventually
 
-from tailmerge import run_fully_async
+from tailmerge import run_fully_async, stretch
+from tailmerge.report import OutputError
 from tailmerge.system import System
 from tailmerge.writebehind import WriteBehind
 
@@ -263,3 +265,39 @@ def test_what_was_written_is_not_held_until_the_next_write() -> None:
     del data
     eventually(lambda: left() is None)
     behind.close()
+
+
+class Blind(Acting):
+    """The output cannot be asked about, once or for good, after a write that fell short."""
+
+    def __init__(self, call: str, times: int) -> None:
+        super().__init__(4, write_some)
+        self.call = call
+        self.times = times
+
+    def __getattribute__(self, name: str) -> Any:
+        method = super().__getattribute__(name)
+        if name not in ("fstat", "seek") or name != self.call:
+            return method
+
+        def fail(fd: int, *args: Any) -> Any:
+            is_output = os.readlink(f"/proc/self/fd/{fd}").endswith("/m")
+            if is_output and self.writes >= 4 and self.times:
+                self.times -= 1
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+            return method(fd, *args)
+
+        return fail
+
+
+@pytest.mark.parametrize("label", ["{name}: ", None])
+@pytest.mark.parametrize(("call", "times"), [("seek", 1), ("fstat", 1), ("fstat", 10**6)])
+def test_an_error_of_the_output_is_not_taken_for_the_inputs(
+    call: str, times: int, label: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read and not written is not passed over."""
+    monkeypatch.setattr(stretch, "SPARE", stretch.BLOCK)
+    with contextlib.suppress(OutputError):
+        merge(Blind(call, times), label=label)
+    merge(Acting(), label=label)
+    assert merged_lines() == (LABELLED if label else LINES)
