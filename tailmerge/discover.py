@@ -115,7 +115,7 @@ class Unchanged:
         return True
 
     def note(self, pattern: str, seconds: float) -> None:
-        """It was asked for, and took so much time of a processor."""
+        """It was asked for, known matches were passed over: that took so much of a processor."""
         self._took[pattern] = seconds
 
 
@@ -135,23 +135,24 @@ def discover(
     folders: dict[str, None] = {}
     places = Places(system.absolute)
     for name in names:
+        begun = time.thread_time()
         if is_pattern(name) and not os.path.lexists(name):
             if unchanged and unchanged.finds(name):
                 continue
-            begun = time.thread_time()
             matches = sorted(glob.glob(name, recursive=True))
-            if unchanged:
-                unchanged.note(name, time.thread_time() - begun)
             if not matches:
                 unmatched.append(name)
             folders.update(dict.fromkeys(_find_folders(os.path.dirname(name))))
         else:
             matches = [name]
         folders.update((os.path.dirname(match), None) for match in matches if match != STDIN)
-        for match in matches:
-            if match not in met and match not in known:
-                met.add(match)
-                found.append(_identify(match, system, places, matched=match != name))
+        fresh = [
+            match for match in dict.fromkeys(matches) if match not in met and match not in known
+        ]
+        met.update(fresh)
+        if unchanged:
+            unchanged.note(name, time.thread_time() - begun)
+        found += [_identify(match, system, places, matched=match != name) for match in fresh]
     named = tuple((folder, system.absolute(folder or ".")) for folder in folders)
     return Discovery(tuple(found), tuple(unmatched), named)
 

@@ -36,10 +36,10 @@ STILL_SECONDS = 10.0
 SAFETY_SECONDS = 2.0
 """How often even that is looked at of which the kernel tells: a mapped file is silent."""
 
-SAFETY_ENDS = 2500
+SAFETY_ENDS = 1250
 """So many inputs the kernel tells of are looked at in one safety sweep, by their ends."""
 
-SAFETY_NAMES = 250
+SAFETY_NAMES = 125
 """The same by their names."""
 
 BUSY_SECONDS = 1.0

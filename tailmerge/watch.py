@@ -27,7 +27,7 @@ BUSY_PART = 0.1
 """Of the interval: how soon inputs that had news are looked at again."""
 
 
-CALM_SECONDS = 0.5
+CALM_SECONDS = 1.0
 """The longest pause where the kernel tells of all inputs, and none is looked after."""
 
 MOVE_SECONDS = 0.1

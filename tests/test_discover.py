@@ -16,6 +16,7 @@ from helpers import Faulty, append, fault, said
 from tailmerge import run, run_fully_async
 from tailmerge.discover import (
     MOST_PASSED,
+    PASSED_SHARE,
     STDIN,
     Discovery,
     Kind,
@@ -214,6 +215,24 @@ def test_a_folder_that_did_not_change_is_not_listed_again_but_now_and_then() -> 
     Path("b.log").write_bytes(b"")
     os.utime(".", (1, 1))  # whatever its time is: it is another one
     assert [file.name for file in ask().found] == ["a.log", "b.log"]
+
+
+def test_the_longer_a_look_takes_the_seldomer_it_is_taken() -> None:
+    """What it takes to pass over known names counts, too."""
+
+    class Slow(frozenset[str]):
+        def __contains__(self, name: object) -> bool:
+            begun = time.thread_time()
+            while time.thread_time() - begun < 3 * MOST_PASSED / PASSED_SHARE:
+                pass
+            return True
+
+    Path("a.log").write_bytes(b"")
+    folders = []
+    unchanged = Unchanged(System(), lambda: time.time() + 10)
+    for _ in range(3 * MOST_PASSED):
+        folders += discover(["*.log"], System(), Slow(), unchanged).folders
+    assert len(folders) == 1, "it was listed again"
 
 
 def test_a_folder_that_was_changed_just_now_is_listed_again() -> None:
