@@ -30,6 +30,7 @@ Where things are, from the top; each module imports only from below its own line
     own        what is ours and never an input: the output, its state, its copies
     discover   names and patterns to inputs
     writer     the thread that owns the files: reads, cuts, appends
+    turn       who has the output: one batch at a time
     ways       which way out a run takes
     ordered    the way out by time: lines wait for their place
     shaped     the way out for lines that do not go out as they are

@@ -377,7 +377,8 @@ class Journal:
 
 def _record_of(batch: Batch, at: int, *, kept: bool) -> str:
     """The line of a batch that is to be written behind the output's byte `at`."""
-    first, last = digest(batch.first), digest(batch.last)
+    first = digest(batch.first)
+    last = first if batch.last == batch.first else digest(batch.last)
     ends = {batch.last: last}  # of one span it is the marker, too
     reaches = [(s, a, e, ends.get(m) or digest(m)) for s, a, e, m in batch.spans]
     skip = batch.kept_at or 0

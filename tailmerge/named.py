@@ -335,8 +335,10 @@ class NamedFile(Output):
         if self._left >= 0 and self.durable:
             fd, self._left = self._left, -1
             await self.durable.left(fd)
-        await self.insist(lambda: self._tell_reopened(rest))
-        await self.insist(self._end_line)
+        if self._untold:
+            await self.insist(lambda: self._tell_reopened(rest))
+        if self._end < 0:
+            await self.insist(self._end_line)
 
     def _check_name(self) -> None:
         try:
@@ -367,14 +369,12 @@ class NamedFile(Output):
 
     def _tell_reopened(self, rest: Batch | None) -> None:
         """The journal learns of the new file, however often that has to be tried."""
-        if self._untold and self.ahead:
+        if self.ahead and self._untold:
             self.ahead.reopened(self._untold, self.position(), rest)
         self._untold = None
 
     def _end_line(self) -> None:
         """Others wrote, or nobody did yet: a torn line does not join ours."""
-        if self._end >= 0:
-            return
         length = self.system.fstat(self.fd).st_size
         try:
             torn = length > 0 and self.system.read_at(self.fd, 1, length - 1) != b"\n"

@@ -46,7 +46,10 @@ PACE_SECONDS = 0.01
 """The shortest time between two readings of events."""
 
 EVENTS = 256 * 1024
-"""Bytes of events that are read in one go."""
+"""Bytes of events that are read in one go, at a pace."""
+
+FIRST_EVENTS = 4096
+"""The same after a silence, where it is mostly one: room for many takes long to be had."""
 
 HEADER = 16
 """Bytes of an event in front of its name."""
@@ -56,6 +59,10 @@ FOLDERS_A_CHECK = 100
 
 NAMES_KEPT = 1000
 """Names in a folder, of no input, whose meaning is remembered."""
+
+
+Told = dict["Probed", bool]
+"""The inputs there is news of, and whether all of it is that their own file was written to."""
 
 
 class _Folder:
@@ -90,6 +97,7 @@ class Notices:
     def __init__(self, notifier: Any, system: System) -> None:
         """`notifier` is an open `asyncinotify.Inotify`."""
         self._notifier = notifier
+        self._fd: int = notifier.fd
         self._system = system
         self._mounts = ""
         self._folders: dict[str, _Folder] = {}
@@ -98,7 +106,9 @@ class Notices:
         """Where an input is told of: a folder, its name in it, and so on; there are many."""
         self._lost: dict[Probed, None] = {}
         """What was told of and is no longer."""
-        self._tell: Callable[[Iterable[Probed]], None] = lambda probed: None
+        self._last: tuple[bytes, Told] = b"", {}
+        """What was read last, and whom it was for: lines that come one by one tell the same."""
+        self._tell: Callable[[Told], None] = lambda told: None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pause: asyncio.TimerHandle | None = None
         self._paced_until = float("-inf")
@@ -110,16 +120,16 @@ class Notices:
         """How many folders are watched."""
         return len(self._by_number)
 
-    def start(self, tell: Callable[[Iterable[Probed]], None]) -> None:
+    def start(self, tell: Callable[[Told], None]) -> None:
         """Begin to listen, on the running loop; `tell` is given the inputs there is news of."""
         self._tell = tell
         self._mounts = self._system.mounts()
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._notifier.fd, self._wake)
+        self._loop.add_reader(self._fd, self._wake)
 
     def close(self) -> None:
         if self._loop:
-            self._loop.remove_reader(self._notifier.fd)
+            self._loop.remove_reader(self._fd)
             self._loop = None
         if self._pause:
             self._pause.cancel()
@@ -137,7 +147,7 @@ class Notices:
                 return False
             name = intern(name)  # others keep it, too
             folder.names[name] = (*folder.names.get(name, ()), probed)
-            folder.others.clear()
+            self._forget_others(folder)
             places.append((folder, name))
         self._places[probed] = tuple(chain.from_iterable(places))
         return True
@@ -169,13 +179,17 @@ class Notices:
             self._leave(probed, folder, name)
         self._lost.pop(probed, None)
 
-    @staticmethod
-    def _leave(probed: Probed, folder: _Folder, name: str) -> None:
+    def _leave(self, probed: Probed, folder: _Folder, name: str) -> None:
         if left := tuple(each for each in folder.names.get(name, ()) if each is not probed):
             folder.names[name] = left
         else:
             folder.names.pop(name, None)
+        self._forget_others(folder)
+
+    def _forget_others(self, folder: _Folder) -> None:
+        """Other inputs are in this folder now."""
         folder.others.clear()
+        self._last = b"", {}
 
     def check(self) -> list[Probed]:
         """What is to be followed anew, or polled: its folder's name leads elsewhere now."""
@@ -211,45 +225,53 @@ class Notices:
         assert loop
         early = self._paced_until - loop.time()
         if early > 0:
-            loop.remove_reader(self._notifier.fd)
+            loop.remove_reader(self._fd)
             self._pause = loop.call_later(early, self._read_on)
             return
         self._paced_until = loop.time() + PACE_SECONDS
-        self._read()
+        self._read(FIRST_EVENTS)
 
     def _read_on(self) -> None:
         """Read at a pace, until there is nothing more to read."""
         assert self._loop
         self._pause = self._loop.call_later(PACE_SECONDS, self._read_on)
-        if not self._read():
+        if not self._read(EVENTS):
             self._pause.cancel()
             self._pause = None
-            self._loop.add_reader(self._notifier.fd, self._wake)
+            self._loop.add_reader(self._fd, self._wake)
 
-    def _read(self) -> bool:
-        """Tell what there is to be told, if anything."""
+    def _read(self, most: int) -> bool:
+        """Tell what there is to be told, if anything; `most` bytes of events."""
         try:
-            data = self._system.read(self._notifier.fd, EVENTS)
+            data = self._system.read(self._fd, most)
         except BlockingIOError:
             return False
-        self._tell(self._sort_out(data))
+        before, told = self._last
+        if data != before:
+            told = self._sort_out(data)
+        self._tell(told)
         return True
 
-    def _sort_out(self, data: bytes) -> dict[Probed, None]:
+    def _sort_out(self, data: bytes) -> Told:
         """The inputs that these events are for."""
-        told: dict[Probed, None] = {}
-        for event in _split(data):
+        told: Told = {}
+        events = _split(data)
+        for event in events:
             number, mask = struct.unpack_from("iI", event)
             folder = self._by_number.get(number)
             if mask & OVERFLOW:  # events were lost: everything may have happened
-                told |= dict.fromkeys(self._places)
+                told |= dict.fromkeys(self._places, False)
             elif folder and mask & OVER:
                 for inputs in folder.names.values():
-                    told |= dict.fromkeys(inputs)
+                    told |= dict.fromkeys(inputs, False)
                 self._drop(folder)
             elif folder:
                 name = os.fsdecode(event[HEADER:].rstrip(b"\0"))
-                told |= dict.fromkeys(folder.find(name))
+                written = mask == MODIFY and name in folder.names
+                for probed in folder.find(name):
+                    told[probed] = written and told.get(probed, True)
+                if len(events) == 1:
+                    self._last = data, told
         return told
 
 

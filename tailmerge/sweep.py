@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from asyncio import get_running_loop
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
@@ -16,7 +17,7 @@ from typing import Protocol
 from tailmerge.errand import Errand, ForwardAll, run_all
 from tailmerge.feed import TURN_SECONDS
 from tailmerge.generation import News
-from tailmerge.notices import Notices
+from tailmerge.notices import Notices, Told
 from tailmerge.source import Source
 from tailmerge.stillness import Stillness
 from tailmerge.system import System
@@ -309,18 +310,37 @@ class Sweep:
             self._sort(lost)
             asked |= dict.fromkeys(lost)
 
-    def _hear(self, told: Iterable[Probed]) -> None:
+    def _hear(self, told: Told) -> None:
         """The kernel told of these."""
         now = get_running_loop().time()
         found: Found = []
-        for probed in told:
-            if probed in self._watched:
+        for probed, written in told.items():
+            if written and self._merely_grew(probed):
+                found.append((probed, News.GREW))
+            elif probed in self._watched:
                 self._probe(probed, now, found, told=True)
         rest, errands = self._split(found)
         if errands:
             self._start(errands).add_done_callback(self._deliver_rest)
         if rest or self._unsettled:  # then to be looked at more often
             self._deliver(rest)
+
+    def _merely_grew(self, probed: Probed) -> bool:
+        """Whether the errand for it is all that is to be done: by its end, its name untouched.
+
+        What a cut and as much again hides from that, the read finds.
+        """
+        errand, hand = self.errands.get(probed), probed.hand
+        if errand is None or not errand.is_left or errand.source is not hand or hand.fd < 0:
+            return False
+        try:
+            end = self._system.seek(hand.fd, 0, os.SEEK_END)
+        except OSError:
+            return False  # the probe tells what is wrong
+        if not end > probed.seen > 0:
+            return False
+        probed.seen = end
+        return True
 
     def _deliver_rest(self, running: asyncio.Task[Found]) -> None:
         if not running.cancelled() and (left := running.result()):

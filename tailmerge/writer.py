@@ -12,8 +12,7 @@ import asyncio
 import errno
 import os
 import stat
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -31,13 +30,14 @@ from tailmerge.piped import Stream
 from tailmerge.plain import Plain
 from tailmerge.registry import Registry
 from tailmerge.report import OutputError, Report, StateError, cannot_open
-from tailmerge.route import OF_SOURCE, Growth, MakeRoute, Route
+from tailmerge.route import Growth, MakeRoute, Route
 from tailmerge.series import Series, begin_looks, confirm
 from tailmerge.source import Source
 from tailmerge.state import Entry
 from tailmerge.stream import Carry, InputStream
 from tailmerge.syncing import Syncing
 from tailmerge.system import Identity, System
+from tailmerge.turn import OutputTurn
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Errors of a state that may pass while a run begins; others are wrong for good."""
@@ -86,9 +86,6 @@ class WriteThread(Lane):
         self._patience = patience
         self._report = report or Report(lambda text: None)
         self._make_route = make_route
-        self._route: Route = Plain(self._in_turn)
-        self._turn: asyncio.Lock | None = None
-        self._failed: BaseException | None = None
         self._hurries = False
         self._ledger = (
             Ledger(Journal(state_path, self.system, peek), folders or Folders(self.system))
@@ -96,7 +93,8 @@ class WriteThread(Lane):
             else None
         )
         self._fsync = fsync
-        self._syncing: Syncing | None = None
+        self._turn = OutputTurn(self._ledger)
+        self._route: Route = Plain(self._turn)
 
     async def __aenter__(self) -> WriteThread:
         """Start the thread and open the output, off the caller's loop.
@@ -231,8 +229,7 @@ class WriteThread(Lane):
         return self.output
 
     async def _open_output(self) -> None:
-        self._turn = asyncio.Lock()
-        self._route = self._make_route(self._in_turn)
+        self._route = self._make_route(self._turn)
         output = self._choose_output()
         output.open()
         self.output = output
@@ -249,8 +246,9 @@ class WriteThread(Lane):
             except OSError as error:
                 raise cannot_open(output.path, error) from error
         if self._fsync and isinstance(output, NamedFile):
-            self._syncing = Syncing(output, self._ledger, self.system)
-            await self._syncing.open()
+            self._turn.syncing = Syncing(output, self._ledger, self.system)
+            await self._turn.syncing.open()
+        self._turn.output = output
 
     async def _take_over(self, ledger: Ledger, output: Output) -> None:
         """As often as it takes: a full disk may have room again. What a try leaves half done is
@@ -280,27 +278,6 @@ class WriteThread(Lane):
             return NamedFile(path, self.system, self._report, self._patience, self._audience)
         return Stream(path, self.system, self._report, self._patience)
 
-    @asynccontextmanager
-    async def _in_turn(self) -> AsyncIterator[Output]:
-        """One batch after the other: while one waits for its output, all wait."""
-        assert self._turn is not None
-        async with self._turn:
-            if self._failed:
-                raise self._failed
-            try:
-                try:
-                    yield self._opened
-                finally:
-                    await self._opened.settle()
-                if self._ledger and self._ledger.is_long:
-                    if self._syncing:
-                        await self._syncing.settle()  # the checkpoint tells of all of it
-                    self._ledger.shorten()
-            except BaseException as error:
-                if not isinstance(error, OF_SOURCE):
-                    self._failed = error  # be it cancelled: what it left the next run proves
-                raise
-
     async def _real_look(self, look: Callable[..., T], *args: Any) -> T:
         found = look(*args)
         if self._ledger:
@@ -308,7 +285,7 @@ class WriteThread(Lane):
         return found
 
     async def _real_write(self, data: bytes) -> None:
-        async with self._in_turn() as output:
+        async with self._turn() as output:
             await output.append(lines_batch(data, (), again=False))
 
     async def _real_pump(self, feed: Feed, stream: InputStream) -> Progress:
@@ -358,8 +335,8 @@ class WriteThread(Lane):
         output = self._opened
         if isinstance(output, Stream):
             await output.reader_gone.wait()
-        elif self._syncing:
-            await self._syncing.wait_failure()
+        elif self._turn.syncing:
+            await self._turn.syncing.wait_failure()
         else:
             await asyncio.Event().wait()
 
@@ -367,33 +344,31 @@ class WriteThread(Lane):
         """At the end of a run: call `close` once no batch of any input is under way."""
 
         async def close_in_turn() -> None:
-            assert self._turn is not None
             self._opened.hurry()
-            async with self._turn:
+            async with self._turn.alone:
                 close()
 
         await self.send(close_in_turn)
 
     async def close_source(self, source: Source) -> None:
         """Close a source once no batch of it is under way; on the thread's own loop."""
-        assert self._turn is not None
-        async with self._turn:
+        async with self._turn.alone:
             source.close()
 
     async def before_stop(self) -> None:
         """What was sent is written, as far as the output takes it; then all is closed."""
+        turn = self._turn
         try:
             if self.output:
                 self.output.hurry()
-            if self._turn:
-                async with self._turn:
-                    pass
-            if self._syncing and self._failed is None:
-                await self._syncing.settle()
+            async with turn.alone:
+                pass
+            if turn.syncing and turn.failed is None:
+                await turn.syncing.settle()
             if self._ledger:
-                self._ledger.close(whole=self._failed is None)
+                self._ledger.close(whole=turn.failed is None)
         finally:
-            if self._syncing:
-                await self._syncing.close()
+            if turn.syncing:
+                await turn.syncing.close()
             if self.output:
                 self.output.close()

@@ -15,10 +15,11 @@ import pytest
 from helpers import append, eventually, hide_inotify, on_lane, said, start_tailmerge
 
 from tailmerge import run_fully_async
+from tailmerge.errand import Errand
 from tailmerge.feed import Feed, Progress
 from tailmerge.generation import News
 from tailmerge.mounts import find_type, tells
-from tailmerge.notices import Notices
+from tailmerge.notices import PACE_SECONDS, Notices
 from tailmerge.source import Source, open_source
 from tailmerge.sweep import Sweep
 from tailmerge.system import System
@@ -281,6 +282,124 @@ def test_only_the_input_that_a_name_belongs_to_is_asked() -> None:
         return told
 
     assert set().union(*on_lane(live())) == {two}
+
+
+@needs_inotify
+def test_it_is_told_whether_a_file_was_merely_written_to() -> None:
+    """A name that was moved in the same reading was more than that, before it or behind it."""
+    append("a.log", b"one\n")
+    append("b.log", b"one\n")
+    one, two = Asked("a.log"), Asked("b.log")
+    notices = make_notices()
+
+    async def live() -> list[dict[Any, bool]]:
+        told: list[dict[Any, bool]] = []
+        came = asyncio.Event()
+
+        def tell(news: dict[Any, bool]) -> None:
+            told.append(dict(news))
+            came.set()
+
+        notices.start(tell)
+        assert notices.follow(one)
+        assert notices.follow(two)
+        for act in (
+            lambda: append("a.log", b"two\n"),
+            lambda: append("a.log", b"three\n"),
+            lambda: (append("b.log", b"two\n"), os.rename("b.log", "b.log.1")),
+            lambda: append("b.log.1", b"three\n"),
+            lambda: (append("a.log", b"four\n"), os.chmod("a.log", 0o600)),
+        ):
+            await asyncio.sleep(2 * PACE_SECONDS)
+            came.clear()
+            act()
+            await came.wait()
+        notices.close()
+        return told
+
+    told = on_lane(live())
+    assert told == [{one: True}, {one: True}, {two: False}, {two: False}, {one: False}]
+
+
+@needs_inotify
+def test_what_the_last_events_meant_is_forgotten_with_another_input_of_their_name() -> None:
+    append("a.log", b"one\n")
+    one, same = Asked("a.log"), Asked("a.log")
+    notices = make_notices()
+
+    async def live() -> list[set[Any]]:
+        told, came = await hear(notices, one)
+        for act in (
+            lambda: None,
+            lambda: notices.follow(same),
+            lambda: notices.forget(one),
+        ):
+            await asyncio.sleep(2 * PACE_SECONDS)
+            came.clear()
+            act()
+            append("a.log", b"more\n")
+            await came.wait()
+        notices.close()
+        return told
+
+    assert on_lane(live()) == [{one}, {one, same}, {same}]
+
+
+class Grown(Asked):
+    """An input whose errand waits for growth of the file that it holds."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        append(path, b"one\n")
+        self.hand = open_source(System(), path)
+        self.seen = 4
+        self.errand = Errand(Feed(path), self.hand)
+
+
+def hear_of(each: Grown, *, written: bool) -> tuple[int, int]:
+    """What a sweep does that is told of an input: how often it is asked, and forwarded."""
+    forwarded: list[Any] = []
+
+    async def forward_all(grown: Any) -> list[Progress]:
+        forwarded.extend(grown)
+        return [Progress(1, False, 0) for _ in grown]
+
+    async def story() -> None:
+        sweep = Sweep(System(), 0.1, forward_all, lambda found: None)
+        sweep.sweep(0.0, [each], [])  # type: ignore[list-item]
+        each.asked = 0
+        sweep.errands[each] = each.errand  # type: ignore[index]
+        sweep._hear({each: written})  # type: ignore[dict-item]
+        await asyncio.gather(*sweep._running)
+
+    on_lane(story())
+    return each.asked, len(forwarded)
+
+
+def test_of_a_file_that_merely_grew_the_name_is_not_asked() -> None:
+    grown = Grown("a.log")
+    append("a.log", b"two\n")
+    assert hear_of(grown, written=True) == (0, 1)
+    assert grown.seen == 8
+
+
+@pytest.mark.parametrize("what", ["told of more", "as long", "shorter", "empty", "other", "closed"])
+def test_of_any_other_file_the_name_is_asked(what: str) -> None:
+    each = Grown("a.log")
+    append("a.log", b"two\n")
+    if what == "as long":
+        each.seen = 8
+    elif what == "shorter":
+        each.seen = 9
+    elif what == "empty":
+        each.seen = 0
+    elif what == "other":
+        each.hand = open_source(System(), "a.log")
+    elif what == "closed":
+        assert each.hand
+        each.hand.park()
+    asked, _ = hear_of(each, written=what != "told of more")
+    assert asked == 1
 
 
 async def no_forward(feed: Feed, source: Source) -> Progress:
