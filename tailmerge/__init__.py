@@ -43,6 +43,7 @@ Where things are, from the top; each module imports only from below its own line
     order      which line goes next: by time, within a window
     timekeeper the keys by which lines are ordered
     syncing    groups of syncs: what was written survives a power cut
+    shortening a journal that has grown, replaced while lines go on
     ledger     the state of a run: what the journal is told, and when
     resume     what a run takes over from the one before
     powercut   what a run takes over after a power cut
@@ -51,6 +52,8 @@ Where things are, from the top; each module imports only from below its own line
     resend     what a run takes over for a pipe or a terminal
     recovery   what reached the output before a kill; pure
     journal    the state file: locked, read, written ahead
+    kept       the bytes of a batch that cannot be had again
+    checkpoint a state in the making: synced before it gets the name
     peek       the state as it stands, without a lock
     leftovers  what killed runs left beside their state
     series     the files of one input: where rotation is decided

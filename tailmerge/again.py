@@ -86,7 +86,7 @@ class Again:
 
     @contextmanager
     def _kept(self, record: Record) -> Iterator[ReadAt | None]:
-        with self._journal.kept() as kept:
+        with self._journal.kept.read() as kept:
             edge, skip = min(EDGE, record.length), record.skip
             whole = kept and digest(kept(edge, skip + record.length - edge)) == record.last
             yield (lambda n, at: kept(n, skip + at)) if kept and whole else None

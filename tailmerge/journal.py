@@ -2,34 +2,31 @@
 
 What is about to be written to the output is appended here first, so that the next run can
 prove what reached it (recovery.py). When the journal has grown it is replaced by a new
-checkpoint, made beside it, synced, locked and renamed: at every instant the name leads to a
-whole state, and to one that is locked by whoever uses it.
+checkpoint (checkpoint.py).
 """
 
 from __future__ import annotations
 
 import errno
-import itertools
 import os
 import stat
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable
 
 from tailmerge.batch import Batch
+from tailmerge.checkpoint import Checkpoint
+from tailmerge.kept import Kept
 from tailmerge.leftovers import remove_leftovers
 from tailmerge.peek import Peek
-from tailmerge.position import Position, ReadAt, digest
+from tailmerge.position import Position, digest
 from tailmerge.report import output_busy, unusable_state
 from tailmerge.state import (
     PID_WIDTH,
     SETTLED,
-    TOGETHER,
     Entry,
     Mark,
     Record,
     State,
     format_entry,
-    format_head,
     format_mark,
     format_missing,
     format_record,
@@ -40,9 +37,6 @@ from tailmerge.system import System, identity
 
 JOURNAL_BYTES = 512 * 1024
 """A journal of this size is replaced by a checkpoint, unless that is longer itself."""
-
-KEPT_SUFFIX = ".batch"
-"""The file beside the state that keeps a batch whose bytes cannot be had again."""
 
 
 def default_state(output_path: str) -> str:
@@ -58,9 +52,11 @@ class Journal:
         self._peek = peek
         self._system = system
         self._fd = -1
-        self._kept_fd = -1
+        self.kept = Kept(path, system)
         self._size = 0
         self._checkpoint_size = 0
+        self._since = 0, 0
+        """How long it was when a checkpoint was begun, and how long that is, bytes."""
         self._most = JOURNAL_BYTES
         self._notes: list[str] = []
         self._unsettled_kept = False
@@ -192,13 +188,7 @@ class Journal:
         if self._unsettled_kept:
             self._append(SETTLED)  # or a kill below leaves a record without its bytes
             self._unsettled_kept = False
-        if self._kept_fd < 0:
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
-            self._kept_fd = self._system.open(self.path + KEPT_SUFFIX, flags, 0o600)
-            self._system.sync_folder(os.path.dirname(self.path) or ".")
-        offset = 0
-        for piece in batch.pieces(0):
-            offset = self._system.write_all_at(self._kept_fd, piece, offset)
+        self.kept.write(batch.pieces(0))
         self._unsettled_kept = True
 
     def took(self, batch: Batch) -> None:
@@ -278,7 +268,7 @@ class Journal:
 
     def duplicate(self) -> list[int]:
         """Descriptors of all that stands for the journal, to be synced and closed."""
-        return [self._system.duplicate(fd) for fd in (self._kept_fd, self._fd) if fd >= 0]
+        return [self._system.duplicate(fd) for fd in (self.kept.fd, self._fd) if fd >= 0]
 
     @property
     def has_grown(self) -> bool:
@@ -296,83 +286,81 @@ class Journal:
     # checkpoints
 
     def checkpoint(self, state: State, entries: Collection[str] | None = None) -> None:
-        """Replace the state by a new one without a journal.
+        """Replace the state by a new one without a journal, which is synced first.
 
         `entries` are the lines of its files; None: the ones that it holds itself.
-
-        A kill before the rename leaves the old state, which is as true; one after it the
-        new one. Both are locked by us.
 
         Raises:
             OSError: it cannot be written; the old one stands.
         """
+        new = self._write(state, entries)
+        try:
+            self._system.sync(new.fd)
+            new.give_name(instead=self._fd >= 0)
+            self._system.sync_folder(os.path.dirname(self.path) or ".")
+        except BaseException:
+            new.drop()
+            raise
+        self._use(new, new.size)
+        self._notes.clear()
+        self._unsettled_kept = False
+
+    def begin_checkpoint(self, state: State, entries: Collection[str]) -> Checkpoint:
+        """The same, but for the sync, which is the caller's, while the old one goes on.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        self.flush()
+        if self._notes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        new = self._write(state, entries)
+        self._since = self._size, new.size
+        return new
+
+    def end_checkpoint(self, new: Checkpoint) -> None:
+        """Use what is synced now, with all that was told since it was begun behind it.
+
+        What is told since then is as safe as in a journal that was not replaced. Nor is the
+        folder synced: after a power cut the name may lead to the old one.
+
+        Raises:
+            OSError: it cannot be done; the old one stands.
+        """
+        since, checkpoint_size = self._since
+        try:
+            new.add(self._system.read_all_at(self._fd, self._size - since, since))
+            new.give_name(instead=True)
+        except BaseException:
+            new.drop()
+            raise
+        self._use(new, checkpoint_size)
+
+    def _write(self, state: State, entries: Collection[str] | None) -> Checkpoint:
         state.boot = self._system.boot()
         if entries is None:
             entries = [format_entry(entry) for entry in state.entries.values()]
-        head, rest = format_head(state, os.getpid(), len(entries)), iter(entries)
-        name = f"{self.path}.{os.getpid()}.tmp"
+        new = Checkpoint(self.path, self._system)
         try:
-            self._system.unlink(name)
-        except FileNotFoundError:
-            pass  # as it should be: nobody of our number died here before
-        fd = self._system.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        try:
-            self._system.lock(fd)
-            size = 0
-            # In parts: of one text of megabytes the C library would keep the room for good.
-            while part := (head + "".join(itertools.islice(rest, TOGETHER))).encode("ascii"):
-                self._system.write_all(fd, part)
-                size, head = size + len(part), ""
-            self._system.sync(fd)
-            self._give_name(fd, name)
-            self._system.sync_folder(os.path.dirname(self.path) or ".")
+            new.write(state, entries)
         except BaseException:
-            self._system.close(fd)
-            try:
-                self._system.unlink(name)
-            except FileNotFoundError:
-                pass  # it has its name already
+            new.drop()
             raise
+        return new
+
+    def _use(self, new: Checkpoint, checkpoint_size: int) -> None:
         if self._fd >= 0:
             self._system.close(self._fd)
-        self._fd, self._size, self._checkpoint_size = fd, size, size
-        self._most = max(JOURNAL_BYTES, size)  # of many inputs it takes as long as it is long
-        self._notes.clear()
+        self._fd, self._size, self._checkpoint_size = new.fd, new.size, checkpoint_size
+        self._most = max(JOURNAL_BYTES, checkpoint_size)  # of many it takes as long as it is long
         self._begin_records()
-        self._unsettled_kept = False
-
-    def _give_name(self, fd: int, name: str) -> None:
-        if self._fd >= 0:
-            self._system.rename(name, self.path)
-            return
-        try:  # the first one: not over the state of somebody who was quicker
-            self._system.link(name, self.path)
-        except FileExistsError:
-            raise output_busy(self.path, None) from None
-        except OSError:
-            self._system.rename(name, self.path)  # a file system without hard links
-        else:
-            self._system.unlink(name)
-
-    @contextmanager
-    def kept(self) -> Iterator[ReadAt | None]:
-        """How to read what was kept of the last batch; None where there is nothing."""
-        try:
-            fd = self._system.open(self.path + KEPT_SUFFIX, os.O_RDONLY | os.O_NOFOLLOW)
-        except OSError:
-            yield None
-            return
-        try:
-            yield lambda length, offset: self._system.read_all_at(fd, length, offset)
-        finally:
-            self._system.close(fd)
 
     def close(self) -> None:
         """Let go of the state, and of the lock with it."""
-        for fd in (self._fd, self._kept_fd):
-            if fd >= 0:
-                self._system.close(fd)
-        self._fd = self._kept_fd = -1
+        self.kept.close()
+        if self._fd >= 0:
+            self._system.close(self._fd)
+        self._fd = -1
 
 
 def _record_of(batch: Batch, at: int, *, kept: bool) -> str:

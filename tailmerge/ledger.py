@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from tailmerge.batch import Batch
+from tailmerge.checkpoint import Checkpoint
 from tailmerge.folders import Folders
 from tailmerge.generation import Generation
 from tailmerge.journal import Journal
@@ -269,13 +270,35 @@ class Ledger:
 
     def shorten(self) -> None:
         """Between two batches: a journal that has grown is replaced by a checkpoint."""
-        if self.is_long:
-            try:
-                self._checkpoint()
-            except OSError:
-                self._journal.put_off()  # a full disk: it goes on growing until there is room
+        try:
+            self._checkpoint()
+        except OSError:
+            self._journal.put_off()  # a full disk: it goes on growing until there is room
+
+    def begin_shortening(self) -> Checkpoint | None:
+        """The same, but for the sync, which is the caller's; None where it cannot be yet."""
+        try:
+            return self._journal.begin_checkpoint(self._state, self._gather())
+        except OSError:
+            self._journal.put_off()
+            return None
+
+    def end_shortening(self, new: Checkpoint, error: OSError | None) -> None:
+        """Between two batches: use it, unless its sync met an `error`."""
+        try:
+            if error:
+                new.drop()
+                raise error
+            self._journal.end_checkpoint(new)
+        except OSError:
+            self._journal.put_off()
 
     def _checkpoint(self) -> None:
+        lines = self._gather()
+        self._journal.checkpoint(self._state, lines)
+
+    def _gather(self) -> Collection[str]:
+        """The lines of a checkpoint of the state as it is now; the state has the rest."""
         lines: dict[int, str] = {}
         names, oldest = set(), time.time()
         for entry in self._entries():  # ten thousand of them would take 10 MB
@@ -286,11 +309,11 @@ class Ledger:
         self._forget_missing(names)
         if self._output:
             state.mark = Mark(self._path, self._output.position())
-        self._journal.checkpoint(state, lines.values())
         self._announced = 0
         self._met = {number: self._met[number] for number in lines if number in self._met}
         self._oldest = oldest
         self.leave_to_series()
+        return lines.values()
 
     def _entries(self) -> Iterator[Entry]:
         present = {series.keeping.name for series in tuple(self._series)}

@@ -22,7 +22,8 @@ from tailmerge.discover import (
     Unchanged,
     discover,
 )
-from tailmerge.journal import KEPT_SUFFIX, default_state
+from tailmerge.journal import default_state
+from tailmerge.kept import KEPT_SUFFIX
 from tailmerge.named import Ahead, NamedFile
 from tailmerge.output import Output
 from tailmerge.peek import Peek, peek

@@ -69,14 +69,14 @@ def renew(journal: Journal, state: State) -> None:
 def _find_kept(journal: Journal, record: Record) -> Batch | None:
     """The batch that is kept beside the state; None where its bytes are not there."""
     edge = min(EDGE, record.length)
-    with journal.kept() as read:
+    with journal.kept.read() as read:
         if read is None or digest(read(edge, record.length - edge)) != record.last:
             return None
         if digest(read(edge, 0)) != record.first:
             return None
 
     def pieces(skip: int) -> Iterator[bytes]:
-        with journal.kept() as read:
+        with journal.kept.read() as read:
             for at in range(skip, record.length, BLOCK):
                 yield read(min(BLOCK, record.length - at), at) if read else b""
 

@@ -13,13 +13,15 @@ from tailmerge.ledger import Ledger
 from tailmerge.output import Output
 from tailmerge.report import OutputError
 from tailmerge.route import OF_SOURCE
+from tailmerge.shortening import Shortening
 from tailmerge.syncing import Syncing
+from tailmerge.system import System
 
 
 class OutputTurn:
     """The output of a run, on the thread that owns it: while one waits for it, all wait."""
 
-    def __init__(self, ledger: Ledger | None) -> None:
+    def __init__(self, ledger: Ledger | None, system: System) -> None:
         self.output: Output | None = None
         """None until it is open."""
         self.syncing: Syncing | None = None
@@ -28,6 +30,8 @@ class OutputTurn:
         self.alone = asyncio.Lock()
         """For who only waits until no batch is under way."""
         self._ledger = ledger
+        self._system = system
+        self._shortening: Shortening | None = None
 
     def __call__(self) -> OutputTurn:
         return self
@@ -57,8 +61,8 @@ class OutputTurn:
         assert self.output
         try:
             await self.output.settle()
-            if error is None:
-                await self._shorten()
+            if error is None and self._ledger:
+                await self._shorten(self._ledger)
         except BaseException as failure:
             error = failure
             raise
@@ -67,8 +71,17 @@ class OutputTurn:
                 self.failed = error  # be it cancelled: what it left the next run proves
             self.alone.release()
 
-    async def _shorten(self) -> None:
-        if self._ledger and self._ledger.is_long:
-            if self.syncing:
-                await self.syncing.settle()  # the checkpoint tells of all of it
-            self._ledger.shorten()
+    async def _shorten(self, ledger: Ledger) -> None:
+        if self.syncing is None:
+            if self._shortening is None:
+                self._shortening = Shortening(ledger, self._system)
+            self._shortening.step()
+        elif ledger.is_long:
+            await self.syncing.settle()  # the checkpoint tells of all of it
+            ledger.shorten()
+
+    async def close(self) -> None:
+        """Wait until no batch is under way; none is begun any more."""
+        async with self.alone:
+            if self._shortening:
+                self._shortening.close()

@@ -93,7 +93,7 @@ class WriteThread(Lane):
             else None
         )
         self._fsync = fsync
-        self._turn = OutputTurn(self._ledger)
+        self._turn = OutputTurn(self._ledger, self.system)
         self._route: Route = Plain(self._turn)
 
     async def __aenter__(self) -> WriteThread:
@@ -361,8 +361,7 @@ class WriteThread(Lane):
         try:
             if self.output:
                 self.output.hurry()
-            async with turn.alone:
-                pass
+            await turn.close()
             if turn.syncing and turn.failed is None:
                 await turn.syncing.settle()
             if self._ledger:

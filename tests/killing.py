@@ -26,7 +26,9 @@ from pathlib import Path
 from typing import Any
 
 import tailmerge
-from tailmerge import resume, run_fully_async, stretch
+from tailmerge import journal, ledger, resume, run_fully_async, shortening, stretch
+from tailmerge import plain as plain_way
+from tailmerge import shaped as shaped_way
 from tailmerge.recovery import Verdict
 from tailmerge.report import Report
 from tailmerge.system import System
@@ -346,6 +348,29 @@ def stretched_late(scene: Scene) -> dict[str, Any]:
     return how
 
 
+class _AtOnce:
+    """A thread that is done when it is started."""
+
+    def __init__(self, target: Callable[..., None], args: tuple[Any, ...], **_: Any) -> None:
+        self.start = lambda: target(*args)
+
+
+def shortened(scene: Scene) -> dict[str, Any]:
+    """A journal that is replaced again and again; each time one batch is told to the old one."""
+    journal.JOURNAL_BYTES, ledger.ENTRY_BYTES = 1, 0
+    shortening.Thread = _AtOnce  # type: ignore[assignment,misc]
+    plain_way.BUFFER = plain_way.HOP = 1024
+    shaped_way.BLOCK = shaped_way.MOST = 1024
+    scene.append("a", 300)
+    scene.append("b", 200)
+    return {}
+
+
+def kept_shortened(scene: Scene) -> dict[str, Any]:
+    """The same where batches are kept beside the state."""
+    return shortened(scene) | {"exclude": ("nothing has it",)}
+
+
 def labelled_hole(scene: Scene) -> dict[str, Any]:
     """Copied and cut under a writer that does not append: a hole is in front of its lines."""
     scene.is_labelled = True
@@ -420,6 +445,8 @@ SCENARIOS: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "kept_behind": kept_behind,
     "stretched": stretched,
     "stretched_late": stretched_late,
+    "shortened": shortened,
+    "kept_shortened": kept_shortened,
     "labelled_hole": labelled_hole,
     "as_json": as_json,
 }

@@ -18,8 +18,8 @@ PROGRAM = Path(__file__).with_name("killing.py")
 
 pytestmark = pytest.mark.timeout(150)
 
-COSTLY = ("shaped",)
-"""What takes long with every line looked at: what others do then, at every second operation."""
+COSTLY = ("shaped", "ordered", "stretched", "full_long", "full", "full_together")
+"""What takes long: what others do then, at every second operation."""
 
 
 def kill_everywhere(scenario: str, after: str) -> set[str]:
@@ -76,6 +76,8 @@ def kill_everywhere(scenario: str, after: str) -> set[str]:
         "kept_behind",
         "stretched",
         "stretched_late",
+        "shortened",
+        "kept_shortened",
         "labelled_hole",
         "as_json",
     ],
@@ -99,7 +101,17 @@ def test_of_a_batch_of_several_inputs_one_is_gone_after_a_kill(scenario: str, af
 @pytest.mark.parametrize("foreign", ["foreign", "torn-foreign"])
 @pytest.mark.parametrize(
     "scenario",
-    ["resumed", "together", "rotated", "long_line", "ordered", "shaped", "labelled", "stretched"],
+    [
+        "resumed",
+        "together",
+        "rotated",
+        "long_line",
+        "ordered",
+        "shaped",
+        "labelled",
+        "stretched",
+        "shortened",
+    ],
 )
 def test_what_others_append_after_a_kill_costs_nothing_and_stays(
     scenario: str, foreign: str
