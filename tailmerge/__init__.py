@@ -46,6 +46,8 @@ Where things are, from the top; each module imports only from below its own line
     shortening a journal that has grown, replaced while lines go on
     ledger     the state of a run: what the journal is told, and when
     resume     what a run takes over from the one before
+    finishing  the last batch before a kill, made whole or gone on behind
+    there      an output as a run finds it
     powercut   what a run takes over after a power cut
     again      a batch's bytes, once more
     walk       which lines a power cut left in the output; pure

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import tailmerge
-from tailmerge import journal, ledger, resume, run_fully_async, shortening, stretch
+from tailmerge import finishing, journal, ledger, resume, run_fully_async, shortening, stretch
 from tailmerge import plain as plain_way
 from tailmerge import shaped as shaped_way
 from tailmerge.recovery import Verdict
@@ -562,7 +562,7 @@ def recover(how: dict[str, Any]) -> str:
     if child == 0:
         try:
             verdicts = []
-            act = resume.Resume._act
+            act = finishing.Finishing.act
 
             def noting(self: Any, state: Any, record: Any, finding: Any, *rest: Any) -> None:
                 verdicts.append(finding.verdict.name)
@@ -577,7 +577,7 @@ def recover(how: dict[str, Any]) -> str:
                 return finding
 
             resume.examine = examining  # type: ignore[attr-defined]
-            resume.Resume._act = noting  # type: ignore[method-assign]
+            finishing.Finishing.act = noting  # type: ignore[method-assign]
             run(**{name: how[name] for name in LASTING if name in how})
             os.write(writing, " ".join(verdicts).encode() or b"none")
             os._exit(0)

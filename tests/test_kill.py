@@ -18,7 +18,7 @@ PROGRAM = Path(__file__).with_name("killing.py")
 
 pytestmark = pytest.mark.timeout(150)
 
-COSTLY = ("shaped", "ordered", "stretched", "full_long", "full", "full_together")
+COSTLY = ("shaped", "stretched", "full_long")
 """What takes long: what others do then, at every second operation."""
 
 

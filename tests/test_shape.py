@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+from pathlib import Path
+from typing import Any
 
 import pytest
+from helpers import on_lane
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailmerge.feed import Feed
+from tailmerge import shaped
+from tailmerge.batch import Batch
+from tailmerge.feed import TURN_SECONDS, Asked, Feed, Progress
 from tailmerge.label import Label
+from tailmerge.lines import BLOCK
+from tailmerge.position import MARKER
 from tailmerge.records import Records
 from tailmerge.shape import Shape
+from tailmerge.source import open_source
+from tailmerge.system import System
 from tailmerge.timestamps import Clock
+from tailmerge.turn import OutputTurn
 
 FEED = Feed("logs/app.log")
 LINES = st.lists(st.binary(max_size=8).map(lambda b: b.replace(b"\n", b"")), max_size=8)
@@ -181,3 +192,55 @@ def test_records_are_all_lines_each_begun_by_one_that_matches(lines: list[bytes]
     assert all(r.count(b"\n") == 1 and not r.startswith(b"A") for r in early)
     cut = Records("^A").cut(b"x\n" + data + b"A part", 2, 2 + len(data) + 3) - 2
     assert cut == (len(data) - len(begun[-1]) if begun else len(data))
+
+
+class Sink:
+    """An output that takes everything."""
+
+    has_again = False
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    async def append(self, batch: Batch) -> None:
+        self.data += b"".join(bytes(piece) for piece in batch.pieces(0))
+
+    append_behind = append
+
+    async def settle(self) -> None:
+        pass
+
+
+class Slow(Shape):
+    """One that takes longer for each block than a turn may."""
+
+    def apply_in(self, *args: Any) -> Any:
+        loop: Any = asyncio.get_running_loop()
+        loop.jumping.now += 2 * TURN_SECONDS
+        return super().apply_in(*args)
+
+
+@pytest.mark.parametrize("slow", [True, False])
+def test_others_have_their_turn_after_a_while(slow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not slow:
+        monkeypatch.setattr(shaped, "TURN_SECONDS", 60)
+        monkeypatch.setattr(shaped, "MOST", BLOCK + 1)
+    lines = [b"%06d x\n" % number for number in range(4 * BLOCK // 9)]
+    Path("a.log").write_bytes(b"".join(lines))
+    sink: Any = Sink()
+
+    async def forward_all() -> list[Progress]:
+        turn = OutputTurn(None, System())
+        turn.output = sink
+        way = shaped.Shaped(turn, (Slow if slow else Shape)(match=["x"]), None, None)
+        feed, source = Feed("a.log"), open_source(System(), "a.log")
+        found = []
+        while not found or found[-1].more:
+            found.append(await way.forward(feed, source, Asked()))
+        source.close()
+        return found
+
+    hops = [progress.moved for progress in on_lane(forward_all())]
+    assert len(hops) >= (4 if slow else 2)
+    assert max(hops) <= (1 if slow else 2) * (BLOCK + MARKER)
+    assert sink.data == b"".join(lines)
