@@ -36,6 +36,8 @@ class Checkpoint:
         self.fd = system.open(self._name, flags, 0o600)
         self.size = 0
         """Bytes of it."""
+        self.since = 0
+        """How long the journal was when it was written, bytes: what is behind that it lacks."""
         try:
             system.lock(self.fd)
         except BaseException:
@@ -54,10 +56,11 @@ class Checkpoint:
             self.add(part)
             head = ""
 
-    def add(self, text: bytes) -> None:
-        """Write what the journal told meanwhile."""
+    def add(self, text: bytes) -> int:
+        """Write what the journal told meanwhile; return how many bytes that are."""
         self._system.write_all(self.fd, text)
         self.size += len(text)
+        return len(text)
 
     def give_name(self, *, instead: bool) -> None:
         """It is the state from now on; `instead` of the one that we have.
@@ -80,8 +83,9 @@ class Checkpoint:
 
     def drop(self) -> None:
         """It is not to be: close it, and remove it where it has no other name yet."""
-        self._system.close(self.fd)
         try:
             self._system.unlink(self._name)
-        except FileNotFoundError:
-            pass  # it has its name already
+        except OSError:
+            pass  # it has its name already; or it stays, and the next run removes it
+        finally:
+            self._system.close(self.fd)

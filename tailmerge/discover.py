@@ -135,10 +135,11 @@ def discover(
     folders: dict[str, None] = {}
     places = Places(system.absolute)
     for name in names:
-        begun = time.thread_time()
-        if is_pattern(name) and not os.path.lexists(name):
+        asked = is_pattern(name) and not os.path.lexists(name)
+        if asked:
             if unchanged and unchanged.finds(name):
                 continue
+            begun = time.thread_time()
             matches = sorted(glob.glob(name, recursive=True))
             if not matches:
                 unmatched.append(name)
@@ -150,7 +151,7 @@ def discover(
             match for match in dict.fromkeys(matches) if match not in met and match not in known
         ]
         met.update(fresh)
-        if unchanged:
+        if unchanged and asked:
             unchanged.note(name, time.thread_time() - begun)
         found += [_identify(match, system, places, matched=match != name) for match in fresh]
     named = tuple((folder, system.absolute(folder or ".")) for folder in folders)

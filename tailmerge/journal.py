@@ -38,6 +38,9 @@ from tailmerge.system import System, identity
 JOURNAL_BYTES = 512 * 1024
 """A journal of this size is replaced by a checkpoint, unless that is longer itself."""
 
+TAIL = 1024 * 1024
+"""So many bytes of it are copied behind a checkpoint in one go."""
+
 
 def default_state(output_path: str) -> str:
     return output_path + ".tailmerge"
@@ -55,8 +58,6 @@ class Journal:
         self.kept = Kept(path, system)
         self._size = 0
         self._checkpoint_size = 0
-        self._since = 0, 0
-        """How long it was when a checkpoint was begun, and how long that is, bytes."""
         self._most = JOURNAL_BYTES
         self._notes: list[str] = []
         self._unsettled_kept = False
@@ -297,13 +298,13 @@ class Journal:
         try:
             self._system.sync(new.fd)
             new.give_name(instead=self._fd >= 0)
-            self._system.sync_folder(os.path.dirname(self.path) or ".")
         except BaseException:
             new.drop()
             raise
         self._use(new, new.size)
         self._notes.clear()
         self._unsettled_kept = False
+        self._system.sync_folder(os.path.dirname(self.path) or ".")
 
     def begin_checkpoint(self, state: State, entries: Collection[str]) -> Checkpoint:
         """The same, but for the sync, which is the caller's, while the old one goes on.
@@ -315,26 +316,30 @@ class Journal:
         if self._notes:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         new = self._write(state, entries)
-        self._since = self._size, new.size
+        new.since = self._size
         return new
 
     def end_checkpoint(self, new: Checkpoint) -> None:
         """Use what is synced now, with all that was told since it was begun behind it.
 
-        What is told since then is as safe as in a journal that was not replaced. Nor is the
-        folder synced: after a power cut the name may lead to the old one.
+        What is told since then is as safe as what is told now. Nor is the folder synced: after
+        a power cut the name may lead to the old one.
 
         Raises:
             OSError: it cannot be done; the old one stands.
         """
-        since, checkpoint_size = self._since
+        size, at = new.size, new.since
         try:
-            new.add(self._system.read_all_at(self._fd, self._size - since, since))
+            while at < self._size:  # behind a disk that hangs it may be long
+                part = self._system.read_at(self._fd, min(TAIL, self._size - at), at)
+                if not part:
+                    raise OSError(errno.EIO, "the state was cut")
+                at += new.add(part)
             new.give_name(instead=True)
         except BaseException:
             new.drop()
             raise
-        self._use(new, checkpoint_size)
+        self._use(new, size)
 
     def _write(self, state: State, entries: Collection[str] | None) -> Checkpoint:
         state.boot = self._system.boot()

@@ -82,6 +82,8 @@ class Ledger:
         self._synced_news = 0
         self._announced = 0
         """Bytes of batches since the last checkpoint."""
+        self._gathered = 0, 0.0
+        """Those of them that the checkpoint tells of that is being synced, and its `_oldest`."""
         self._said: tuple[tuple[int, int], int] | None = None
         """The last word on what is on the disk."""
         self.is_marked = False
@@ -278,27 +280,38 @@ class Ledger:
     def begin_shortening(self) -> Checkpoint | None:
         """The same, but for the sync, which is the caller's; None where it cannot be yet."""
         try:
-            return self._journal.begin_checkpoint(self._state, self._gather())
+            lines, oldest = self._gather()
+            self._gathered = self._announced, oldest
+            return self._journal.begin_checkpoint(self._state, lines)
         except OSError:
             self._journal.put_off()
             return None
 
-    def end_shortening(self, new: Checkpoint, error: OSError | None) -> None:
-        """Between two batches: use it, unless its sync met an `error`."""
+    def end_shortening(self, new: Checkpoint, *, is_synced: bool) -> None:
+        """Between two batches: use it, if it is on the disk."""
+        if not is_synced:
+            new.drop()
+            self._journal.put_off()
+            return
         try:
-            if error:
-                new.drop()
-                raise error
             self._journal.end_checkpoint(new)
         except OSError:
             self._journal.put_off()
+            return
+        announced, self._oldest = self._gathered
+        self._announced -= announced
 
     def _checkpoint(self) -> None:
-        lines = self._gather()
+        lines, oldest = self._gather()
         self._journal.checkpoint(self._state, lines)
+        self._announced, self._oldest = 0, oldest
 
-    def _gather(self) -> Collection[str]:
-        """The lines of a checkpoint of the state as it is now; the state has the rest."""
+    def _gather(self) -> tuple[Collection[str], float]:
+        """The lines of a checkpoint, and when the file was seen that was not seen for longest.
+
+        The state is brought up to date for its first line, and what it no longer tells is
+        forgotten: where there will be no such checkpoint, that is told once more.
+        """
         lines: dict[int, str] = {}
         names, oldest = set(), time.time()
         for entry in self._entries():  # ten thousand of them would take 10 MB
@@ -309,11 +322,9 @@ class Ledger:
         self._forget_missing(names)
         if self._output:
             state.mark = Mark(self._path, self._output.position())
-        self._announced = 0
         self._met = {number: self._met[number] for number in lines if number in self._met}
-        self._oldest = oldest
         self.leave_to_series()
-        return lines.values()
+        return lines.values(), oldest
 
     def _entries(self) -> Iterator[Entry]:
         present = {series.keeping.name for series in tuple(self._series)}

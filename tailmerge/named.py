@@ -369,7 +369,8 @@ class NamedFile(Output):
 
     def _tell_reopened(self, rest: Batch | None) -> None:
         """The journal learns of the new file, however often that has to be tried."""
-        if self.ahead and self._untold:
+        if self.ahead:
+            assert self._untold
             self.ahead.reopened(self._untold, self.position(), rest)
         self._untold = None
 

@@ -296,7 +296,7 @@ class Ordered(Route):
         for span, written in self._find_spans(taken):
             spans.append(span)
             reached[span.source] = (written, span)
-        async with self._in_turn() as output:
+        async with self._in_turn as output:
             await output.append(lines_batch(data, tuple(spans), again=False))
             for written, span in reached.values():
                 written.offset, written.marker = span.end, span.marker

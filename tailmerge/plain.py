@@ -35,7 +35,7 @@ class Plain(Route):
 
     async def forward(self, feed: Feed, source: Source, asked: Asked) -> Progress:
         """Append the source's next whole lines; see `WriteThread.forward`."""
-        async with self._in_turn() as output:
+        async with self._in_turn as output:
             return await self._forward(output, source, asked)
 
     async def _forward(self, output: Output, source: Source, asked: Asked) -> Progress:
@@ -67,7 +67,7 @@ class Plain(Route):
     async def forward_all(self, grown: Sequence[Growth]) -> Sequence[Progress | Exception]:
         """Append what these have grown by: little of many in one batch."""
         outcomes: list[Progress | Exception] = []
-        async with self._in_turn() as output:
+        async with self._in_turn as output:
             pending = _Pending(output)
             for _, source in grown:
                 try:
@@ -150,7 +150,7 @@ class Plain(Route):
     async def append_stream(self, feed: Feed, carry: Carry, data: bytes) -> None:
         """Append what was carried of a stream, and the lines that end it."""
         batch = carry.batch(data)
-        async with self._in_turn() as output:
+        async with self._in_turn as output:
             await output.append(batch)
 
 

@@ -15,8 +15,8 @@ from tailmerge.output import Output
 from tailmerge.source import Refused, Rewritten, Source
 from tailmerge.stream import Carry
 
-Turn = Callable[[], AbstractAsyncContextManager[Output]]
-"""Entered for each append: one batch after the other."""
+Turn = AbstractAsyncContextManager[Output]
+"""Entered again and again, for each append: one batch after the other."""
 
 
 Growth = tuple[Feed, Source]

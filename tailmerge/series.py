@@ -149,6 +149,12 @@ class Series:
         self.hand, self.seen = self._probe.hand, self._probe.seen
         return news
 
+    def note_growth(self, end: int) -> None:
+        """Its file was seen to end there, bytes: of what is cut before it is read that tells."""
+        self.seen = end
+        if live := self.keeping.live:
+            live.size = max(live.size, end)
+
     def stands(self) -> bool:
         return self._probe.stands()
 

@@ -90,7 +90,7 @@ class Shaped(Route):
     async def forward(self, feed: Feed, source: Source, asked: Asked) -> Progress:
         """Append the source's next whole lines, or records; see `WriteThread.forward`."""
         entered, begin = self._enter(feed), source.offset
-        async with self._in_turn() as output:
+        async with self._in_turn as output:
             pending = _Pending(source, asked.again, begin, begin)
             if source.orphan:
                 orphan, source.orphan = end_line(source.orphan), b""
@@ -164,5 +164,5 @@ class Shaped(Route):
             shaped = self._shape.apply(entered.feed, lines, entered.offset, clock)
             entered.offset += len(lines)
             if shaped:
-                async with self._in_turn() as output:
+                async with self._in_turn as output:
                     await output.append(lines_batch(shaped, (), again=False))

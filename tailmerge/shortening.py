@@ -22,30 +22,29 @@ class Shortening:
         self._ledger = ledger
         self._system = system
         self._new: Checkpoint | None = None
-        self._synced = Event()
-        self._error: OSError | None = None
-        """What the sync met."""
+        self._is_over = Event()
+        """The sync is, however it ended."""
+        self._is_synced = False
 
     def step(self) -> None:
-        """Begin it where it is time, and end it once the sync is done."""
+        """Begin it where it is time, and end it once the sync is done: with the next batch."""
         if self._new is None:
             if self._ledger.is_long:
                 self._begin()
-        elif self._synced.is_set():
+        elif self._is_over.is_set():
             new, self._new = self._new, None
-            self._ledger.end_shortening(new, self._error)
+            self._ledger.end_shortening(new, is_synced=self._is_synced)
 
     def _begin(self) -> None:
         new = self._new = self._ledger.begin_shortening()
         if new is None:
             return
-        self._synced.clear()
-        self._error = None
+        self._is_over.clear()
+        self._is_synced = False
         try:
             fd = self._system.duplicate(new.fd)  # closed by who syncs: the run may be over by then
-        except OSError as error:
-            self._error = error
-            self._synced.set()
+        except OSError:
+            self._is_over.set()  # too many are open: tried again
             return
         name = "tailmerge-checkpoint"
         thread = Thread(target=self._sync, args=(fd,), name=name, daemon=True)
@@ -56,15 +55,18 @@ class Shortening:
 
     def _sync(self, fd: int) -> None:
         try:
-            self._system.sync(fd)
-        except OSError as error:
-            self._error = error
+            try:
+                self._system.sync(fd)
+            finally:
+                self._system.close(fd)
+            self._is_synced = True
+        except OSError:
+            pass  # not used, and tried again when the journal has grown more
         finally:
-            self._system.close(fd)
-            self._synced.set()
+            self._is_over.set()
 
     def close(self) -> None:
         """The run is over: what is not done yet is not to be."""
-        if self._new:
-            self._new.drop()
-            self._new = None
+        new, self._new = self._new, None
+        if new:
+            new.drop()

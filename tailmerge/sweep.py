@@ -74,6 +74,10 @@ class Probed(Protocol):
 
     def probe(self, now: float, *, told: bool = False) -> News: ...
 
+    def note_growth(self, end: int) -> None:
+        """Its file was seen to end there, bytes, and is not probed for that."""
+        ...
+
     def places(self) -> Iterator[tuple[str, str]]:
         """The folders, and the names in them, by which it is reached."""
         ...
@@ -339,7 +343,7 @@ class Sweep:
             return False  # the probe tells what is wrong
         if not end > probed.seen > 0:
             return False
-        probed.seen = end
+        probed.note_growth(end)
         return True
 
     def _deliver_rest(self, running: asyncio.Task[Found]) -> None:

@@ -33,9 +33,6 @@ class OutputTurn:
         self._system = system
         self._shortening: Shortening | None = None
 
-    def __call__(self) -> OutputTurn:
-        return self
-
     async def __aenter__(self) -> Output:
         """
         Raises:
@@ -81,7 +78,7 @@ class OutputTurn:
             ledger.shorten()
 
     async def close(self) -> None:
-        """Wait until no batch is under way; none is begun any more."""
+        """Wait until no batch is under way, at the end of the run."""
         async with self.alone:
             if self._shortening:
                 self._shortening.close()

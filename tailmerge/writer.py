@@ -285,7 +285,7 @@ class WriteThread(Lane):
         return found
 
     async def _real_write(self, data: bytes) -> None:
-        async with self._turn() as output:
+        async with self._turn as output:
             await output.append(lines_batch(data, (), again=False))
 
     async def _real_pump(self, feed: Feed, stream: InputStream) -> Progress:
@@ -357,16 +357,17 @@ class WriteThread(Lane):
 
     async def before_stop(self) -> None:
         """What was sent is written, as far as the output takes it; then all is closed."""
-        turn = self._turn
+        turn, whole = self._turn, False
         try:
             if self.output:
                 self.output.hurry()
             await turn.close()
             if turn.syncing and turn.failed is None:
                 await turn.syncing.settle()
-            if self._ledger:
-                self._ledger.close(whole=turn.failed is None)
+            whole = turn.failed is None
         finally:
+            if self._ledger:
+                self._ledger.close(whole=whole)
             if turn.syncing:
                 await turn.syncing.close()
             if self.output:

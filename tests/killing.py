@@ -101,6 +101,8 @@ class Scene:
         self.gone: tuple[bytes, ...] = ()
         """What lines of inputs that are gone begin with."""
         self.count = 0
+        self.is_lossy = False
+        """Lines may be missing."""
         self.is_labelled = False
         """Lines are expected with the label "NAME: " before them."""
         self.stamp: Callable[[int], bytes] = lambda n: b""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import append, fault, open_files, said
+from helpers import append, fault, is_open, open_files, said
 
 from tailmerge import journal, ledger, run_fully_async, shortening
 from tailmerge.journal import Journal
@@ -126,7 +127,13 @@ def test_lines_go_on_while_a_checkpoint_is_synced(how: dict[str, Any]) -> None:
             while os.path.samestat(os.stat(STATE), before):
                 await run.merge()
             assert count_batches() > 20, "what was told meanwhile is not there"
-            await run.merge(20)
+            system.gate.clear()
+            system.begun.clear()
+            while not system.begun.is_set():
+                await run.merge()
+            before = os.stat(STATE)
+            await run.merge(5)
+            assert os.path.samestat(os.stat(STATE), before), "it was not synced yet"
         return run.wanted
 
     wanted = asyncio.run(live())
@@ -175,6 +182,78 @@ def test_one_that_cannot_be_synced_is_not_used() -> None:
     assert merge_the_rest() == wanted
 
 
+def test_one_that_cannot_be_removed_at_the_end_is_removed_by_the_next_run() -> None:
+    class Closed(Slow):
+        def unlink(self, path: str) -> None:
+            if self.begun.is_set():
+                raise fault(errno.EACCES)
+            super().unlink(path)
+
+    system = Closed()
+
+    async def live() -> list[bytes]:
+        async with following(system) as run:
+            while not system.begun.is_set():
+                await run.merge()
+        return run.wanted
+
+    wanted = asyncio.run(live())
+    assert glob(STATE + ".*.tmp")
+    assert not is_open(STATE)
+    system.gate.set()
+    assert merge_the_rest() == wanted
+    assert glob(STATE + ".*.tmp") == []
+
+
+@pytest.mark.parametrize("call", ["write", "rename", "read_at", "close", "unlink"])
+def test_an_error_on_its_way_costs_nothing(call: str) -> None:
+    """A call that a checkpoint takes fails, as often as it is made."""
+
+    class Failing(Slow):
+        failed = 0
+        files: dict[int, str]
+
+        def play(self, *args: Any) -> Any:
+            about = args[0] if isinstance(args[0], str) else self.files.get(args[0], "")
+            if about.endswith(".tmp") or (call == "read_at" and args[1] > 1 and about == STATE):
+                if call == "close":
+                    os.close(args[0])
+                self.failed += 1
+                raise fault(errno.EIO)
+            return getattr(super(), call)(*args)
+
+        def open(self, path: str, flags: int, mode: int = 0o600) -> int:
+            fd = super().open(path, flags, mode)
+            self.files[fd] = path
+            return fd
+
+        def duplicate(self, fd: int) -> int:
+            new = super().duplicate(fd)
+            self.files[new] = self.files.get(fd, "")
+            return new
+
+    system = Failing()
+    system.files = {}
+    system.gate.set()
+
+    async def live() -> list[bytes]:
+        async with following(system) as run:
+            await run.merge(3)
+            setattr(system, call, system.play)
+            before = os.stat(STATE)
+            await run.merge(40)
+            tried = system.failed
+            assert tried > 1
+            assert os.path.samestat(os.stat(STATE), before)
+            assert sum(".tmp" in name for name in open_files()) <= 5
+            delattr(system, call)
+        return run.wanted
+
+    wanted = asyncio.run(live())
+    assert merge_the_rest() == wanted
+    assert glob(STATE + ".*.tmp") == []
+
+
 @pytest.mark.parametrize("missing", ["threads", "descriptors"])
 def test_where_something_cannot_be_had_lines_go_on(
     missing: str, monkeypatch: pytest.MonkeyPatch
@@ -220,10 +299,12 @@ def test_what_became_known_and_is_not_written_yet_is_written_first() -> None:
     one.note_missing("/b.log", 1.0)
     one.flush()
     one.end_checkpoint(new)
+    assert one.has_grown
     one.note_missing("/c.log", 1.0)
     one.flush()
     text = Path("s").read_bytes()
     assert [name in text for name in (b"/a.log", b"/b.log", b"/c.log")] == [False, True, True]
+    assert len([json.loads(line) for line in text.splitlines()]) == 3
     one.close()
 
 

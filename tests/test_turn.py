@@ -33,7 +33,7 @@ def make_turn(output: Any) -> OutputTurn:
 
 
 async def take(turn: OutputTurn, error: BaseException | None = None) -> None:
-    async with turn():
+    async with turn:
         if error:
             raise error
 
@@ -42,7 +42,7 @@ async def test_what_was_begun_is_written_before_the_next_one_has_its_turn() -> N
     turn, order = make_turn(output := Output()), []
 
     async def forward(name: str) -> None:
-        async with turn():
+        async with turn:
             order.append((name, output.settled))
             await asyncio.sleep(0)
             order.append((name, output.settled))
@@ -79,6 +79,26 @@ async def test_an_error_of_what_was_begun_is_met_here() -> None:
         with pytest.raises(OutputError):
             await take(turn)
     assert not turn.alone.locked()
+
+
+class Grown:
+    """A ledger whose journal would be shortened."""
+
+    @property
+    def is_long(self) -> bool:
+        raise AssertionError("it was asked")
+
+
+async def test_after_an_error_the_journal_is_left_as_it_is() -> None:
+    """The batch may be half done: a checkpoint would take it for whole."""
+    ledger: Any = Grown()
+    turn = OutputTurn(ledger, System())
+    output: Any = Output()
+    turn.output = output
+    with pytest.raises(Rewritten):
+        await take(turn, Rewritten("a.log"))
+    with pytest.raises(AssertionError, match="it was asked"):
+        await take(turn)
 
 
 async def test_without_an_output_there_are_no_turns() -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import shutil
+import struct
 import subprocess
 import sys
+import termios
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from helpers import append, eventually, hide_inotify, on_lane, said, start_tailmerge
@@ -19,7 +23,7 @@ from tailmerge.errand import Errand
 from tailmerge.feed import Feed, Progress
 from tailmerge.generation import News
 from tailmerge.mounts import find_type, tells
-from tailmerge.notices import PACE_SECONDS, Notices
+from tailmerge.notices import DELETE_SELF, IGNORED, OVERFLOW, PACE_SECONDS, Notices
 from tailmerge.source import Source, open_source
 from tailmerge.sweep import Sweep
 from tailmerge.system import System
@@ -231,6 +235,34 @@ def make_notices() -> Notices:
     return Notices(System().make_notifier(), System())
 
 
+def read_until(stream: IO[bytes], words: bytes) -> None:
+    """Read lines until one has these words."""
+    while words not in (line := stream.readline()):
+        assert line, f"nobody said {words!r}"
+
+
+def waits_for_pipe(reader: int) -> bool:
+    """Whether as much stands in a pipe as it holds."""
+    held = bytearray(4)
+    fcntl.ioctl(reader, termios.FIONREAD, held)
+    return int.from_bytes(held, sys.byteorder) >= 60_000
+
+
+def drain(reader: int, count: int) -> None:
+    """Read so many bytes of what comes."""
+    got = 0
+
+    def read() -> bool:
+        nonlocal got
+        try:
+            got += len(os.read(reader, 1 << 20))
+        except BlockingIOError:
+            pass
+        return got >= count
+
+    eventually(read)
+
+
 async def hear(notices: Notices, *inputs: Asked) -> tuple[list[set[Any]], asyncio.Event]:
     told: list[set[Any]] = []
     came = asyncio.Event()
@@ -322,6 +354,52 @@ def test_it_is_told_whether_a_file_was_merely_written_to() -> None:
 
 
 @needs_inotify
+@pytest.mark.parametrize("mask", [OVERFLOW, IGNORED, DELETE_SELF])
+def test_where_events_are_lost_or_a_folder_goes_more_may_have_happened(mask: int) -> None:
+    one = Asked("a.log")
+    notices = make_notices()
+
+    async def ask() -> dict[Any, bool]:
+        notices.start(lambda told: None)
+        assert notices.follow(one)
+        [number] = notices._by_number
+        told = notices._sort_out(struct.pack("iIII", number, mask, 0, 0))
+        notices.close()
+        return told
+
+    assert on_lane(ask()) == {one: False}
+
+
+@needs_inotify
+def test_what_is_cut_before_it_was_read_is_said() -> None:
+    """The output takes nothing meanwhile; that the file grew nobody but the kernel told."""
+    append("a.log", b"first\n")
+    os.mkfifo("p")
+    process = start_tailmerge("-v", "a.log", "-o", "p", stderr=subprocess.PIPE)
+    reader = os.open("p", os.O_RDONLY)
+    try:
+        assert process.stderr
+        read_until(process.stderr, b"inotify")
+        assert os.read(reader, 100) == b"first\n"
+        append("a.log", b"second\n")  # its tail sleeps, or is about to: this is an errand's
+        assert os.read(reader, 100) == b"second\n"
+        append("a.log", b"x" * 99 + b"\n")
+        assert os.read(reader, 100) == b"x" * 99 + b"\n"
+        append("a.log", 2000 * (b"x" * 99 + b"\n"))  # more than a pipe holds
+        eventually(lambda: os.stat("a.log").st_size and waits_for_pipe(reader))
+        append("a.log", 5000 * (b"x" * 99 + b"\n"))
+        time.sleep(0.1)  # nobody tells that the kernel was heard
+        os.truncate("a.log", 0)
+        os.set_blocking(reader, False)
+        drain(reader, 2000 * 100)
+        read_until(process.stderr, b"500000 bytes were gone before they could be read")
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(reader)
+
+
+@needs_inotify
 def test_what_the_last_events_meant_is_forgotten_with_another_input_of_their_name() -> None:
     append("a.log", b"one\n")
     one, same = Asked("a.log"), Asked("a.log")
@@ -355,6 +433,9 @@ class Grown(Asked):
         self.seen = 4
         self.errand = Errand(Feed(path), self.hand)
 
+    def note_growth(self, end: int) -> None:
+        self.seen = end
+
 
 def hear_of(each: Grown, *, written: bool) -> tuple[int, int]:
     """What a sweep does that is told of an input: how often it is asked, and forwarded."""
@@ -383,8 +464,11 @@ def test_of_a_file_that_merely_grew_the_name_is_not_asked() -> None:
     assert grown.seen == 8
 
 
-@pytest.mark.parametrize("what", ["told of more", "as long", "shorter", "empty", "other", "closed"])
-def test_of_any_other_file_the_name_is_asked(what: str) -> None:
+@pytest.mark.parametrize(
+    "what",
+    ["told of more", "as long", "shorter", "empty", "other", "closed", "taken back", "unreadable"],
+)
+def test_of_any_other_file_the_name_is_asked(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     each = Grown("a.log")
     append("a.log", b"two\n")
     if what == "as long":
@@ -398,6 +482,10 @@ def test_of_any_other_file_the_name_is_asked(what: str) -> None:
     elif what == "closed":
         assert each.hand
         each.hand.park()
+    elif what == "taken back":
+        each.errand.take_back()
+    elif what == "unreadable":
+        monkeypatch.setattr(System, "seek", lambda *args: exec("raise OSError"))
     asked, _ = hear_of(each, written=what != "told of more")
     assert asked == 1
 
