@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
@@ -22,8 +22,8 @@ from tailmerge.timestamps import Clock
 WINDOW = 1.0
 
 
-class Sink:
-    """Stands for the output: takes what is written, and knows when each line came."""
+class Sink(AbstractAsyncContextManager[Any]):
+    """Stands for the output, and the turn at it: knows when each line came."""
 
     def __init__(self) -> None:
         self.came: dict[bytes, float] = {}
@@ -35,9 +35,8 @@ class Sink:
         self.came |= dict.fromkeys(lines, now)
         self.on_append()
 
-    @asynccontextmanager
-    async def in_turn(self) -> AsyncIterator[Any]:
-        yield self
+    async def __aexit__(self, *error: object) -> None:
+        pass
 
 
 class Ways:
@@ -48,7 +47,7 @@ class Ways:
         self.words, report = said()
         records = Records(start) if start else None
         keeper = Timekeeper(lambda _: Clock(utc=True), raw=not (shape or records))
-        self.route = Ordered(self.sink.in_turn, keeper, WINDOW, report, shape, records)
+        self.route = Ordered(self.sink, keeper, WINDOW, report, shape, records)
         self.feeds = {name: Feed(name) for name in names}
         self.route.enrol(self.feeds.values(), backlog=True)
 
