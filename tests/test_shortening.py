@@ -7,11 +7,11 @@ import errno
 import json
 import os
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from glob import glob
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from helpers import append, fault, is_open, open_files, said
@@ -28,7 +28,10 @@ ASIDE = "tailmerge-checkpoint"
 class Slow(System):
     """Waits at a gate before a sync that is done beside the lines."""
 
+    made: ClassVar[list[Slow]] = []
+
     def __init__(self) -> None:
+        self.made.append(self)
         self.gate = threading.Event()
         self.begun = threading.Event()
         self.threads: list[str] = []
@@ -46,10 +49,16 @@ class Slow(System):
 
 
 @pytest.fixture(autouse=True)
-def _short_journals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _short_journals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(journal, "JOURNAL_BYTES", 1)
     monkeypatch.setattr(ledger, "ENTRY_BYTES", 0)
+    yield
+    while Slow.made:
+        Slow.made.pop().gate.set()
+    for thread in threading.enumerate():
+        if thread.name == ASIDE:
+            thread.join()
 
 
 class Followed:
