@@ -18,10 +18,10 @@ PROGRAM = Path(__file__).with_name("killing.py")
 
 pytestmark = pytest.mark.timeout(150)
 
-COSTLY = ("shaped", "stretched", "full_long")
+COSTLY = ("shaped", "stretched", "full_long", "shortened")
 """What takes long: what others do then, at every second operation."""
 
-ALIKE = ("stretched_late", "kept_behind")
+ALIKE = ("stretched_late", "kept_behind", "kept_shortened")
 """What takes as long and is much like another one: at every second operation always."""
 
 
