@@ -30,8 +30,7 @@ class OutputTurn:
         self.alone = asyncio.Lock()
         """For who only waits until no batch is under way."""
         self._ledger = ledger
-        self._system = system
-        self._shortening: Shortening | None = None
+        self._shortening = Shortening(ledger, system) if ledger else None
 
     async def __aenter__(self) -> Output:
         """
@@ -58,8 +57,8 @@ class OutputTurn:
         assert self.output
         try:
             await self.output.settle()
-            if error is None and self._ledger:
-                await self._shorten(self._ledger)
+            if error is None:
+                await self._shorten()
         except BaseException as failure:
             error = failure
             raise
@@ -68,14 +67,13 @@ class OutputTurn:
                 self.failed = error  # be it cancelled: what it left the next run proves
             self.alone.release()
 
-    async def _shorten(self, ledger: Ledger) -> None:
+    async def _shorten(self) -> None:
         if self.syncing is None:
-            if self._shortening is None:
-                self._shortening = Shortening(ledger, self._system)
-            self._shortening.step()
-        elif ledger.is_long:
+            if self._shortening:
+                self._shortening.step()
+        elif self._ledger and self._ledger.is_long:
             await self.syncing.settle()  # the checkpoint tells of all of it
-            ledger.shorten()
+            self._ledger.shorten()
 
     async def close(self) -> None:
         """Wait until no batch is under way, at the end of the run."""

@@ -317,6 +317,19 @@ def test_what_became_known_and_is_not_written_yet_is_written_first() -> None:
     one.close()
 
 
+def test_a_state_that_was_cut_meanwhile_is_not_waited_for() -> None:
+    one = Journal("s", System())
+    one.checkpoint(State())
+    new = one.begin_checkpoint(State(), ())
+    one.note_missing("/a.log", 1.0)
+    one.flush()
+    os.truncate("s", new.since)
+    with pytest.raises(OSError, match="cut"):
+        one.end_checkpoint(new)
+    assert glob("s.*.tmp") == []
+    one.close()
+
+
 def test_with_fsync_it_is_waited_for() -> None:
     system = Slow()
 
