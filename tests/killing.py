@@ -1,6 +1,6 @@
 """A run that is killed at its n-th operation, and what the next run makes of it.
 
-`python killing.py SCENARIO AFTER STEP PART` forks a process for every STEP-th operation of the
+`python killing.py SCENARIO AFTER STEP PART...` forks a process for every STEP-th operation of the
 scenario's run and ends it right there, with PART of the operation's bytes written; then AFTER
 happens, and it starts the run again and compares the output with what was put in. It prints
 one line of JSON: how many kills there were, the verdicts of the recoveries, every difference.
@@ -24,6 +24,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import tailmerge
 from tailmerge import finishing, journal, ledger, resume, run_fully_async, shortening, stretch
@@ -130,20 +131,33 @@ def run(system: System | None = None, inputs: tuple[str, ...] = ("a", "b"), **ho
     how["once"] = "until_idle" not in how
     report = Report(lambda text: None, once=how["once"])
     if STREAM:
-        shell = os.open("m", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        os.dup2(shell, 1)
-        os.close(shell)
+        with redirected():
+            merge("-", inputs, report, system, how)
+    else:
+        merge("m", inputs, report, system, how)
+
+
+def merge(
+    output: str, inputs: tuple[str, ...], report: Report, system: System | None, how: dict[str, Any]
+) -> None:
     asyncio.run(
         run_fully_async(
-            inputs,
-            0.01,
-            "-" if STREAM else "m",
-            state_path="m.tailmerge",
-            report=report,
-            system=system,
-            **how,
+            inputs, 0.01, output, state_path="m.tailmerge", report=report, system=system, **how
         )
     )
+
+
+@contextlib.contextmanager
+def redirected() -> Iterator[None]:
+    """Standard output is "m", as a shell opens it."""
+    before, shell = os.dup(1), os.open("m", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.dup2(shell, 1)
+    try:
+        yield
+    finally:
+        os.dup2(before, 1)
+        os.close(before)
+        os.close(shell)
 
 
 def plain(scene: Scene) -> dict[str, Any]:
@@ -558,40 +572,26 @@ def kill_at(at: int, part: float, how: dict[str, Any]) -> bool:
 
 
 def recover(how: dict[str, Any]) -> str:
-    """Run again in a process of its own; return the verdict of its recovery."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            verdicts = []
-            act = finishing.Finishing.act
+    """Run again; return the verdict of its recovery."""
+    verdicts = []
+    act, examine = finishing.Finishing.act, resume.examine
 
-            def noting(self: Any, state: Any, record: Any, finding: Any, *rest: Any) -> None:
-                verdicts.append(finding.verdict.name)
-                act(self, state, record, finding, *rest)
+    def noting(self: Any, state: Any, record: Any, finding: Any, *rest: Any) -> None:
+        verdicts.append(finding.verdict.name)
+        act(self, state, record, finding, *rest)
 
-            examine = resume.examine
+    def examining(*args: Any) -> Any:
+        finding = examine(*args)
+        if finding.verdict is Verdict.TRUNCATED:
+            verdicts.append("TRUNCATED")
+        return finding
 
-            def examining(*args: Any) -> Any:
-                finding = examine(*args)
-                if finding.verdict is Verdict.TRUNCATED:
-                    verdicts.append("TRUNCATED")
-                return finding
-
-            resume.examine = examining  # type: ignore[attr-defined]
-            finishing.Finishing.act = noting  # type: ignore[method-assign]
-            run(**{name: how[name] for name in LASTING if name in how})
-            os.write(writing, " ".join(verdicts).encode() or b"none")
-            os._exit(0)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-    os.close(writing)
-    with open(reading) as pipe:
-        verdict = pipe.read()
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert status == 0, f"the run after the kill ended with {status}"
-    return verdict
+    with (
+        mock.patch.object(resume, "examine", examining),
+        mock.patch.object(finishing.Finishing, "act", noting),
+    ):
+        run(**{name: how[name] for name in LASTING if name in how})
+    return " ".join(verdicts) or "none"
 
 
 def differences(scene: Scene, torn_allowed: bool) -> list[str]:
@@ -627,26 +627,28 @@ def differences(scene: Scene, torn_allowed: bool) -> list[str]:
     return problems
 
 
-def main(scenario: str, after: str, step: int, part: float) -> dict[str, Any]:
+def main(scenario: str, after: str, step: int, *parts: float) -> dict[str, Any]:
+    """Kill at each `step`-th operation; of several parts each begins one behind the one before."""
     kills, problems = 0, []
     verdicts: collections.Counter[str] = collections.Counter()
-    at, going = 1, True
-    while going:
-        with fresh_folder():
-            scene = Scene()
-            how = SCENARIOS[scenario](scene)
-            going = kill_at(at, part, how)
-            kills += going
-            AFTER[after](scene)
-            try:
-                verdicts[recover(how)] += 1
-                found = differences(scene, torn_allowed=STREAM or after != "nothing")
-            except AssertionError as error:
-                found = [str(error)]
-            problems += [f"at {at} ({part}): {problem}" for problem in found]
-        at += step
+    for number, part in enumerate(parts):
+        at, going = 1 + number % step, True
+        while going:
+            with fresh_folder():
+                scene = Scene()
+                how = SCENARIOS[scenario](scene)
+                going = kill_at(at, part, how)
+                kills += going
+                AFTER[after](scene)
+                try:
+                    verdicts[recover(how)] += 1
+                    found = differences(scene, torn_allowed=STREAM or after != "nothing")
+                except AssertionError as error:
+                    found = [str(error)]
+                problems += [f"at {at} ({part}): {problem}" for problem in found]
+            at += step
     return {"kills": kills, "verdicts": verdicts, "problems": problems}
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(*sys.argv[1:3], int(sys.argv[3]), float(sys.argv[4]))))  # noqa: T201
+    print(json.dumps(main(*sys.argv[1:3], int(sys.argv[3]), *map(float, sys.argv[4:]))))  # noqa: T201
