@@ -25,7 +25,8 @@ Where things are, from the top; each module imports only from below its own line
     sweep      one look at all inputs, cheap
     stillness  whether the folders of the inputs are as they were
     notices    what the kernel tells
-    mounts     which file systems tell; pure
+    guarded    the calls for inputs on file systems that can hang: waited for only so long
+    mounts     which file systems tell, and which can hang; pure
     errand     what is forwarded without waking anybody: mere growth
     own        what is ours and never an input: the output, its state, its copies
     discover   names and patterns to inputs
@@ -113,6 +114,7 @@ Where things are, from the top; each module imports only from below its own line
     statusline what the status line says; pure
     standing   how far one file is merged, and the table of it; pure
     report     every sentence said to a person
+    wording    how names, errors and counts stand in a sentence; pure
     system     every system call
     held       what holds a file open, as far as that is asked about; pure
 """

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from tailmerge.folders import Folders
 from tailmerge.keeping import Keeping
@@ -40,6 +40,8 @@ class Beside:
         "_registry",
         "_sizes",
         "_system",
+        "_unlisted",
+        "apart",
         "came_up_together",
         "failed",
     )
@@ -55,6 +57,10 @@ class Beside:
         """Of files that may be copies: their size, and since when it is so."""
         self.failed: Sequence[tuple[str, OSError]] = ()
         """Files whose status could not be asked for at the last look."""
+        self.apart: Sequence[tuple[str, OSError]] = ()
+        """Folders elsewhere, named for this run, that could not be listed at the last look."""
+        self._unlisted: Collection[str] = ()
+        """Those of them that no look could list so far."""
         self.came_up_together: frozenset[Identity] = NOTHING
         """Files that look like copies of the live one and were first seen with it."""
 
@@ -62,7 +68,7 @@ class Beside:
         """The rotated forms of the file, oldest first.
 
         Raises:
-            OSError: a folder could not be listed.
+            OSError: its own folder could not be listed.
         """
         keeping = self._keeping
         if keeping.has_cut():
@@ -74,13 +80,31 @@ class Beside:
             self._folders.forget(keeping.path)  # a name moved on since: it has another one
         return found
 
+    def is_owed(self, rotated: Iterable[Seen], live: Seen | None) -> bool:
+        """Whether something of which lines were forwarded is none of these: it may stand where
+        nothing could be listed, and what is new waits until it is known."""
+        seen = {file.identity for file in rotated} | ({live.identity} if live else set())
+        held = self._keeping.held()
+        known = (g.remembered for g in self._keeping.rotated)
+        return any(p and p.identity not in seen and p.identity not in held for p in known)
+
+    def is_first_sight(self, path: str) -> bool:
+        """Whether it stands in a folder that could not be listed before."""
+        return os.path.dirname(path) in self._unlisted
+
+    def note_listed(self, *, first: bool) -> None:
+        """What is in the folders that could be listed was met."""
+        failed = {os.path.dirname(folder) for folder, _ in self.apart}
+        self._unlisted = tuple(failed if first else failed.intersection(self._unlisted))
+
     def _stat_forms(self, now: float) -> tuple[list[Seen], bool]:
         """The forms that are listed, oldest first, and whether one of them was not there."""
         keeping = self._keeping
         live = keeping.live and keeping.live.source
         files, moved = {}, False
         failed: list[tuple[str, OSError]] = []
-        for form in self._folders.find_forms(keeping.path, keeping.name, now):
+        apart: list[tuple[str, OSError]] = []
+        for form in self._folders.find_forms(keeping.path, keeping.name, now, apart):
             path, rotated = form.path, form.rotated
             try:
                 status = self._system.stat(path)
@@ -109,6 +133,7 @@ class Beside:
             # By device and inode: a link beside a file is the same file once more.
             files[file] = (age_order(rotated, status.st_mtime), seen)
         self.failed = tuple(failed)
+        self.apart = [(os.path.join(folder, ""), error) for folder, error in apart]
         return [seen for _, seen in sorted(files.values(), key=lambda pair: pair[0])], moved
 
     def _is_quiet(self, file: Identity, status: os.stat_result, now: float) -> bool:

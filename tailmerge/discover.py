@@ -72,7 +72,9 @@ class Discovery(NamedTuple):
     """As given, a pattern's matches by name."""
     unmatched: tuple[str, ...]
     """Patterns that match nothing."""
-    folders: tuple[tuple[str, str], ...] = ()
+    failed: Mapping[str, OSError]
+    """Patterns of which nothing can be told, and why."""
+    folders: tuple[tuple[str, str], ...]
     """The folders that names and patterns lead to, as they are spelled and absolute."""
 
 
@@ -131,11 +133,15 @@ def discover(
     """
     found: list[Found] = []
     unmatched = []
+    failed: dict[str, OSError] = {}
     met = set()
     folders: dict[str, None] = {}
     places = Places(system.absolute)
     for name in names:
-        asked = is_pattern(name) and not os.path.lexists(name)
+        if is_pattern(name) and (error := _find_silence(name, system)):
+            failed[name] = error
+            continue
+        asked = is_pattern(name) and not _is_there(name, system)
         if asked:
             if unchanged and unchanged.finds(name):
                 continue
@@ -155,7 +161,30 @@ def discover(
             unchanged.note(name, time.thread_time() - begun)
         found += [_identify(match, system, places, matched=match != name) for match in fresh]
     named = tuple((folder, system.absolute(folder or ".")) for folder in folders)
-    return Discovery(tuple(found), tuple(unmatched), named)
+    return Discovery(tuple(found), tuple(unmatched), failed, named)
+
+
+def _find_silence(pattern: str, system: System) -> TimeoutError | None:
+    """Why a pattern cannot be asked for: where it begins hangs, and so would whoever lists it."""
+    folder = pattern
+    while glob.has_magic(folder):
+        folder = os.path.dirname(folder)
+    try:
+        system.stat(folder or ".")
+    except TimeoutError as error:
+        return error
+    except OSError:
+        return None  # it matches nothing
+    return None
+
+
+def _is_there(path: str, system: System) -> bool:
+    """Whether there is such a name, be it a link that leads nowhere."""
+    try:
+        system.stat(path)
+    except OSError:
+        return system.is_link(path)
+    return True
 
 
 def _find_folders(pattern: str) -> list[str]:
@@ -201,7 +230,7 @@ def _identify(name: str, system: System, places: Places, matched: bool) -> Found
     except OSError as error:
         return Found(name, Kind.UNREADABLE, error=error, matched=matched, absolute=absolute)
     kind = _kind(name, status)
-    logs = tuple([root for root in find_roots(absolute) if os.path.lexists(root)])
+    logs = tuple([root for root in find_roots(absolute) if _is_there(root, system)])
     return Found(name, kind, status, None, matched, absolute, logs)
 
 

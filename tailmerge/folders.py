@@ -30,6 +30,16 @@ class Form(NamedTuple):
     """In another folder than the input's own."""
 
 
+class _Apart(NamedTuple):
+    """A listing of all folders that were named."""
+
+    begun: float
+    groups: dict[str, list[tuple[str, Rotated]]]
+    """By the last part of what it rotated from: the folder, and the name there."""
+    errors: dict[str, OSError]
+    """The folders that could not be listed."""
+
+
 class Folders:
     """Listings, grouped by what rotated from what; one listing serves many looks."""
 
@@ -38,7 +48,7 @@ class Folders:
         self._system = system
         self._clock = clock
         self._listings: dict[str, tuple[float, dict[str, list[Rotated]]]] = {}
-        self._apart: tuple[float, dict[str, list[tuple[str, Rotated]]]] | None = None
+        self._apart: _Apart | None = None
         self.named: dict[str, str] = {}
         """How each folder that was named is spelled, by its absolute name. Replaced, never
         changed: the main loop names folders while the thread looks through them."""
@@ -89,29 +99,55 @@ class Folders:
             listed = self._listings[folder] = (self._begin(since), self._list(folder, folder))
         return listed[1].get(base, [])
 
-    def find_forms(self, path: str, absolute: str, since: float) -> Iterator[Form]:
-        """The rotated forms of an input, beside it and in the other folders that were named."""
+    def find_forms(
+        self,
+        path: str,
+        absolute: str,
+        since: float,
+        failed: list[tuple[str, OSError]] | None = None,
+    ) -> Iterator[Form]:
+        """The rotated forms of an input, beside it and in the other folders that were named.
+
+        `failed` takes which of the others could not be listed, and why.
+
+        Raises:
+            OSError: a folder could not be listed; without `failed` one of the others, too.
+        """
         folder = os.path.dirname(path)
         for rotated in self.find_rotated(path, since):
             yield Form(os.path.join(folder, rotated.name), rotated, False)
         own, base = os.path.split(absolute)
         if self.named.keys() <= {own}:
             return
-        for other, rotated in self._find_apart(since).get(base, ()):
+        apart = self._find_apart(since)
+        for other, error in apart.errors.items():
+            if other != own and failed is None:
+                raise error
+            if other != own and failed is not None:
+                failed.append((self.named[other], error))
+        for other, rotated in apart.groups.get(base, ()):
             log = os.path.join(other, base)
             if other != own and log not in self._logs and log not in self._of_base(log):
                 yield Form(os.path.join(self.named[other], rotated.name), rotated, True)
 
-    def _find_apart(self, since: float) -> dict[str, list[tuple[str, Rotated]]]:
-        """What stands in all named folders, by the last part of what it rotated from."""
-        if self._apart is None or self._apart[0] < since:
-            begun = self._begin(since)
-            groups: dict[str, list[tuple[str, Rotated]]] = {}
+    def _find_apart(self, since: float) -> _Apart:
+        """What stands in all named folders."""
+        if self._apart is None or self._apart.begun < since:
+            apart = _Apart(self._begin(since), {}, {})
             for folder, spelled in self.named.items():
-                for base, forms in self._list(spelled, folder).items():
-                    groups.setdefault(base, []).extend((folder, form) for form in forms)
-            self._apart = (begun, groups)
-        return self._apart[1]
+                try:
+                    listed = self._list(spelled, folder)
+                except OSError as error:
+                    apart.errors[folder] = error
+                    continue
+                for base, forms in listed.items():
+                    apart.groups.setdefault(base, []).extend((folder, form) for form in forms)
+            self._apart = apart
+        return self._apart
+
+    def is_folder(self, path: str) -> bool:
+        """Whether there is such a folder."""
+        return self._system.is_folder(path)
 
     def _begin(self, since: float) -> float:
         return self._clock() if self._clock else since

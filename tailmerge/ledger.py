@@ -360,4 +360,4 @@ class Ledger:
         if time.time() - entry.seen < FORGET_SECONDS:
             return False
         folders = {os.path.dirname(entry.series), os.path.dirname(entry.position.path)}
-        return all(map(self._system.is_folder, folders))
+        return all(map(self._folders.is_folder, folders))

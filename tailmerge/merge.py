@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from typing import BinaryIO
 
+from tailmerge.guarded import guard, release
 from tailmerge.handles import close_unread, duplicate_all
 from tailmerge.report import Report, UsageProblem
 from tailmerge.run import Run
@@ -85,8 +86,9 @@ async def run_fully_async(
     _check_seconds(interval=interval, rotate_wait=rotate_wait, until_idle=until_idle, window=window)
     binary = [h for h in handles if not isinstance(h, str | os.PathLike)]
     duplicates = await duplicate_all(binary, system)
-    voice = None
+    voice, inputs = None, system
     try:
+        inputs = await asyncio.get_running_loop().run_in_executor(None, guard, system)
         if report is None:
             voice = Voice(logging.getLogger("tailmerge").warning)
             await voice.open()
@@ -119,10 +121,12 @@ async def run_fully_async(
             sight=sight or Sight(lines=report.is_verbose),
             stop=stop or asyncio.Event(),
             system=system,
+            inputs=inputs,
         )
         await run.run()
     finally:
         await close_unread(duplicates, system)
+        release(inputs)
         if voice:
             await voice.close()
 

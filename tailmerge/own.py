@@ -76,8 +76,13 @@ class Own:
         self._ahead: Ahead | None = None
         self.resumes = False
         """There is a state."""
-        self.peek: Peek | None = None
+        self._peeked: Peek | None = None
         """What it said; for who takes it over."""
+
+    def take_peek(self) -> Peek | None:
+        """What the state said, to who takes it over: nobody else keeps it."""
+        peeked, self._peeked = self._peeked, None
+        return peeked
 
     def look(self, *, overwrite: bool = False) -> None:
         """Look at the output and the state as they are before the run touches them.
@@ -133,10 +138,10 @@ class Own:
 
     def _peek(self, path: str) -> State | None:
         try:
-            self.peek = peek(path, self._system)
+            self._peeked = peek(path, self._system)
         except StateError:
             return None  # there is none yet, or who takes it over says what is wrong with it
-        return self.peek.state
+        return self._peeked.state
 
     def _remember_content(self) -> None:
         """What is in the output now: a copy that is made of it is known by that."""

@@ -10,16 +10,9 @@ from __future__ import annotations
 
 import errno
 import os
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-NAMED = {
-    errno.ENOENT: "no such file",
-    errno.EACCES: "permission denied",
-    errno.EISDIR: "is a directory",
-    errno.ENOSPC: "no space left on the disk",
-    errno.EDQUOT: "the disk quota is used up",
-}
+from tailmerge.wording import explain, plural, show
 
 
 class TailmergeError(Exception):
@@ -74,43 +67,6 @@ def choose_error(group: BaseExceptionGroup[TailmergeError]) -> TailmergeError:
     return next((e for e in errors if isinstance(e, ReaderGone)), errors[0])
 
 
-def show(name: str) -> str:
-    """A file name as a message may hold it, and a shell takes it: quoted when odd.
-
-    No control characters: they, and bytes that are not UTF-8, are written as `$'\\xff'`.
-    """
-    if not name:
-        return "''"
-    if not name.isprintable():
-        return "$'" + "".join(map(_escape, name)) + "'"
-    if not re.search(r"""^~|[ \t'"\\$`;&|<>(){}!#]""", name):
-        return name
-    import shlex
-
-    return shlex.quote(name)
-
-
-def _escape(character: str) -> str:
-    """One character between `$'` and `'`."""
-    if short := {"\n": "\\n", "\t": "\\t", "\r": "\\r", "'": "\\'", "\\": "\\\\"}.get(character):
-        return short
-    if character.isprintable():
-        return character
-    name = os.fsencode(character) if "\udc80" <= character <= "\udcff" else character.encode()
-    return "".join(f"\\x{byte:02x}" for byte in name)
-
-
-def explain(error: OSError) -> str:
-    """An error of the system in a few lower-case words."""
-    if error.errno is None:
-        return str(error.strerror or error)  # one of our own, in its own words
-    return NAMED.get(error.errno) or os.strerror(error.errno).lower()
-
-
-def plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 class Report:
     """What a run says, and what it still owes."""
 
@@ -128,6 +84,8 @@ class Report:
         self._verbose = verbose
         self._owed: dict[str, str] = {}
         self._skipped: dict[str, str] = {}
+        self._silent: set[str] = set()
+        """Patterns of which nothing can be told."""
         self.given: dict[str, str] = {}
         """How an absolute name was given, so that it is shown as it was typed."""
 
@@ -188,7 +146,8 @@ class Report:
         """An input can be read; whether that is news because it was missing or unreadable."""
         if self._owed.pop(name, None) is None:
             return False
-        self._notice(f"{show(name)}: can be read now, followed from its first line")
+        more = "" if name.endswith("/") else ", followed from its first line"  # a folder
+        self._notice(f"{show(name)}: can be read now{more}")
         return True
 
     def input_appeared(self, name: str) -> None:
@@ -259,6 +218,14 @@ class Report:
 
     def polls(self, interval: float) -> None:
         self._detail(f"polling every {interval:g} s: the kernel tells of no changes there")
+
+    def patterns_asked(self, failed: Mapping[str, OSError]) -> None:
+        """Patterns were looked at; of which of them nothing can be told, and why."""
+        for pattern in self._silent - failed.keys():
+            self.input_works(pattern)
+        for pattern, error in failed.items():
+            self.input_unreadable(pattern, error)
+        self._silent = set(failed)
 
     def pattern_unmatched(self, pattern: str) -> None:
         self._news(f"{show(pattern)}: matches no file" + ("" if self._once else " yet"))

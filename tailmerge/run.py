@@ -79,24 +79,24 @@ class Run:
         report: Report,
         stop: asyncio.Event,
         system: System,
+        inputs: System,
         sight: Sight,
     ) -> None:
+        """`inputs` are the calls for these (guarded.py), `system` those for all else."""
         self.names = names
         self.duplicates = duplicates
         self.settings = settings
         self.report = report
         self.stop = stop
         self.system = system
+        self.inputs = inputs
         self.sight = sight
-        self.began = time.time() - CLOCK_TICK
-        """Seconds since the epoch, by the clock that files have."""
+        self.began = time.time() - CLOCK_TICK  # by the clock that files have
         self.registry = Registry(Hands(self.system.descriptor_limit()))
         if not settings.once:  # else nobody's lines wait
-            self.registry.examiner = Examiner(self.system)
-        self.folders = Folders(self.system, asyncio.get_running_loop().time)
-        self.own = Own(
-            self.settings.output_path, self.settings.state_path, self.registry, self.system
-        )
+            self.registry.examiner = Examiner(inputs)
+        self.folders = Folders(inputs, asyncio.get_running_loop().time)
+        self.own = Own(settings.output_path, settings.state_path, self.registry, inputs)
         self.series: dict[str, Series] = {}
         self.met = Met(self.series)
         self.lane = Lane("tailmerge-discover")
@@ -121,11 +121,10 @@ class Run:
         discovery, own, readable = await lane.call(self._look_around)
         self.folders.name(discovery.folders)
         found = self._choose(discovery, own)
-        if not (found or self.duplicates or discovery.unmatched):
+        if not (found or self.duplicates or discovery.unmatched or discovery.failed):
             raise nothing_to_read()
         audience = find_audience(readable)
         make_route = await lane.call(choose_route, self.settings, self.report, self.system)
-        peek, self.own.peek = self.own.peek, None
         del discovery, own, readable  # of ten thousand inputs 10 MB, for as long as the run
         writer = WriteThread(
             self.settings.output_path,
@@ -138,9 +137,8 @@ class Run:
             folders=self.folders,
             make_route=self.sight.counted(make_route),
             fsync=self.settings.fsync,
-            peek=peek,
+            peek=self.own.take_peek(),
         )
-        del peek
         hurrying = asyncio.create_task(self._hurry(writer))
         try:
             async with writer as output:
@@ -159,7 +157,7 @@ class Run:
         self.registry.outputs = await output.identities()
         await output.call(lambda: self.own.listen(output.output))
         known = await output.known(self.registry, self.series.values())
-        self.registry.absent = restore_all(known, self.system, self.registry, self.folders)
+        self.registry.absent = restore_all(known, self.inputs, self.registry, self.folders)
         self.own.leave_inputs()
         del known  # of ten thousand inputs 8 MB
         try:
@@ -206,13 +204,15 @@ class Run:
                 chosen.append(found)
                 continue  # from `_make_tails` on it is met
             self.met.skipped.add(found.name)
+        self.report.patterns_asked(discovery.failed)
         for pattern in discovery.unmatched:
             self.report.pattern_unmatched(pattern)
         return chosen
 
     async def _merge(self, output: WriteThread, found: list[Found]) -> None:
         ending = Ending()
-        watch = Watch(output, self.settings.interval, None if self.settings.once else self.report)
+        report = None if self.settings.once else self.report
+        watch = Watch(output, self.settings.interval, report, self.inputs)
         around = Surroundings(
             output,
             watch,
@@ -298,7 +298,7 @@ class Run:
                 self.folders.claim(f.absolute)
                 series = Series(
                     f.name,
-                    self.system,
+                    self.inputs,
                     self.registry,
                     self.folders,
                     rotate_wait=self.settings.rotate_wait,
@@ -372,6 +372,7 @@ class Run:
         outputs = await around.output.call(self.registry.outputs.copy)
         discovery, own = await self.lane.call(self.own.survey, patterns, self.met, outputs)
         self.folders.name(discovery.folders)
+        self.report.patterns_asked(discovery.failed)
         fresh: list[Found] = []
         for found in [f for f in discovery.found if f.name not in self.met]:  # two may overlap
             self.met.skipped.add(found.name)

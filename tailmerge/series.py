@@ -246,8 +246,11 @@ class Series:
         live = holder.find_live(found, now)
         self.keeping.take_up()
         self._glance(found)
+        beside = self._settling.beside
         try:
-            rotated = self._settling.beside.find_rotated(now)
+            rotated = beside.find_rotated(now)
+            if beside.apart and beside.is_owed(rotated, live):
+                raise beside.apart[0][1]
         except OSError as error:  # nothing is decided by a look that sees half
             found.error = error
             return
@@ -259,9 +262,15 @@ class Series:
             found.pending = True
             return
         self._looked = True
-        found.unreadable += self._settling.beside.failed
+        found.unreadable += [*beside.failed, *beside.apart]
         passed = self._settling.is_passed_over
-        rotated = [f for f in rotated if f.identity in found.were_live or not passed(f, first)]
+        rotated = [
+            file
+            for file in rotated
+            if file.identity in found.were_live
+            or not passed(file, first or beside.is_first_sight(file.path))
+        ]
+        beside.note_listed(first=first)
         self._settling.settle(rotated, live, found, first, now)
         if live and not (was_seen and holder.is_as_seen(live)):
             found.doubtful = True

@@ -16,11 +16,12 @@ from tailmerge.feed import Feed
 from tailmerge.generation import Generation
 from tailmerge.keeping import Keeping
 from tailmerge.registry import Registry
-from tailmerge.report import Report, show
+from tailmerge.report import Report
 from tailmerge.route import MakeRoute, Route, Turn
 from tailmerge.standing import GONE, UNKNOWN, Standing, lay_out
 from tailmerge.statusline import Glance, write_line
 from tailmerge.system import System
+from tailmerge.wording import show
 from tailmerge.writer import WriteThread
 
 DRAW_SECONDS = 0.2

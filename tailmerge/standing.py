@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from tailmerge.report import show
+from tailmerge.wording import show
 
 HEAD = ("input", "offset", "size", "behind")
 """The table's first row."""

@@ -16,12 +16,13 @@ from tailmerge.match import Seen, match
 from tailmerge.peek import read_state
 from tailmerge.position import Position
 from tailmerge.recovery import edges_fit
-from tailmerge.report import others_state, show
+from tailmerge.report import others_state
 from tailmerge.resend import STANDARD_OUTPUT
 from tailmerge.rotation import age_order
 from tailmerge.standing import GONE, Standing, lay_out
 from tailmerge.state import Entry, State
 from tailmerge.system import System, identity, is_regular
+from tailmerge.wording import show
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from tailmerge.notices import Notices
 from tailmerge.report import Report
 from tailmerge.route import Growth
 from tailmerge.sweep import Probed, Sweep
+from tailmerge.system import System
 from tailmerge.writer import WriteThread
 
 LEAST_SECONDS = 0.01
@@ -45,14 +46,24 @@ class Sleeper(Protocol):
 class Watch:
     """Sweeps at the interval, listens to the kernel, and wakes who waits for what was found."""
 
-    def __init__(self, lane: WriteThread, interval: float, report: Report | None = None) -> None:
-        """With a `report`, which is told how, the kernel is listened to, where it tells."""
+    def __init__(
+        self,
+        lane: WriteThread,
+        interval: float,
+        report: Report | None = None,
+        system: System | None = None,
+    ) -> None:
+        """With a `report`, which is told how, the kernel is listened to, where it tells.
+
+        `system` are the calls for inputs; None: the lane's.
+        """
         self._lane = lane
+        self._system = system or lane.system
         self._interval = max(interval, LEAST_SECONDS)
         self._report = report
         self._listens = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._sweep = Sweep(lane.system, self._interval, self._forward_all, self._deliver)
+        self._sweep = Sweep(self._system, self._interval, self._forward_all, self._deliver)
         self._watched: dict[Probed, None] = {}
         self._fresh: list[Probed] = []
         self._gone: list[Probed] = []
@@ -134,7 +145,7 @@ class Watch:
     async def _listen(self) -> None:
         """From now on the kernel tells, where it can."""
         loop = asyncio.get_running_loop()
-        system = self._lane.system
+        system = self._system
         if not await loop.run_in_executor(None, system.has_notifier):  # it may take a while
             return
 

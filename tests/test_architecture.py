@@ -179,7 +179,7 @@ ALLOWED = {
         *("os.fstat", "os.open", "open"),
         # a closed standard stream's number is taken before anything else is opened
     },
-    "discover": {"glob.glob", "os.path.lexists", "os.path.realpath"},
+    "discover": {"glob.glob", "os.path.realpath"},
     # patterns are the library's to expand; on a lane of its own
     "handles": {"os.dup"},
     # on the caller's thread, before its number can be given away; cannot block

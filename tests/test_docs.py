@@ -23,7 +23,7 @@ import click
 import pytest
 
 import tailmerge
-from tailmerge import report
+from tailmerge import report, wording
 from tailmerge.cli import command
 from tailmerge.options import PARAMETERS, Option, find_groups
 from tailmerge.pages import write_man_page
@@ -299,7 +299,7 @@ def find_errors(event: Callable[..., object]) -> Iterator[str]:
     yield general
     for error in (MISSING, FOLDER):
         special = str(event(**make_arguments(event, error)))
-        if special != general.replace("REASON", report.explain(error)):
+        if special != general.replace("REASON", wording.explain(error)):
             yield special
 
 
@@ -312,7 +312,7 @@ def test_the_reference_has_every_message() -> None:
 
 def test_the_reference_has_the_reasons_in_our_own_words() -> None:
     text = REFERENCE.read_text("utf-8")
-    assert [words for words in report.NAMED.values() if f"`{words}`" not in text] == []
+    assert [words for words in wording.NAMED.values() if f"`{words}`" not in text] == []
 
 
 # modules and links
