@@ -15,7 +15,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -265,7 +265,9 @@ FOLDER = OSError(errno.EISDIR, "is a directory")
 def make_arguments(event: Callable[..., object], error: OSError) -> dict[str, object]:
     """An argument's own name in capitals for each word, 2 for each number, and this error."""
     kinds = inspect.signature(event, eval_str=True).parameters
+    errors = {"NAME": error}
     samples: dict[object, object] = {int: 2, float: 2.0, OSError: error}
+    samples[Mapping[str, OSError]] = errors
     return {
         name: samples.get(kind.annotation, name.upper())
         for name, kind in kinds.items()
