@@ -109,6 +109,7 @@ Where things are, from the top; each module imports only from below its own line
     ending     how a run comes to its end
     turns      how soon other threads have their turn
     lane       a thread with an event loop of its own
+    eager      a coroutine that is begun at once, a task only where it waits
     voice      the thread that speaks
     painter    the status line on the terminal: drawn, erased
     statusline what the status line says; pure

@@ -227,13 +227,19 @@ class Guarded(System):
     # by descriptor
 
     def fstat(self, fd: int) -> os.stat_result:
-        return self._ask_of(fd, lambda: self._system.fstat(fd))
+        if thread := self._opened.get(fd):
+            return thread.call(lambda: self._system.fstat(fd))
+        return self._system.fstat(fd)
 
     def seek(self, fd: int, offset: int, whence: int) -> int:
-        return self._ask_of(fd, lambda: self._system.seek(fd, offset, whence))
+        if thread := self._opened.get(fd):
+            return thread.call(lambda: self._system.seek(fd, offset, whence))
+        return self._system.seek(fd, offset, whence)
 
     def read_at(self, fd: int, count: int, offset: int) -> bytes:
-        return self._ask_of(fd, lambda: self._system.read_at(fd, count, offset))
+        if thread := self._opened.get(fd):
+            return thread.call(lambda: self._system.read_at(fd, count, offset))
+        return self._system.read_at(fd, count, offset)
 
     def read_into(self, fd: int, view: memoryview, offset: int) -> int:
         if fd not in self._opened:
@@ -248,10 +254,6 @@ class Guarded(System):
             thread.post(lambda: self._system.close(fd))
         else:
             self._system.close(fd)
-
-    def _ask_of(self, fd: int, make: Callable[[], T]) -> T:
-        thread = self._opened.get(fd)
-        return thread.call(make) if thread else make()
 
     def find_changed(self, held: Collection[HeldT]) -> list[HeldT]:
         """Those that have news. That a mount no longer answers is news of all there, once."""

@@ -47,7 +47,7 @@ from tailmerge.streaming import StreamTail, opener
 from tailmerge.surroundings import Surroundings, Tail
 from tailmerge.system import Identity, System
 from tailmerge.turns import short_turns
-from tailmerge.watch import LEAST_SECONDS, Watch
+from tailmerge.watch import Watch
 from tailmerge.ways import choose_route
 from tailmerge.writer import WriteThread
 
@@ -347,7 +347,7 @@ class Run:
 
     async def _await_process(self, pid: int, around: Surroundings, crew: Crew) -> None:
         while await around.output.call(self.system.is_running, pid):
-            await asyncio.sleep(max(self.settings.interval, LEAST_SECONDS))
+            await asyncio.sleep(around.watch.interval)
         await self._finish(around, crew)
 
     async def _await_idle(self, seconds: float, around: Surroundings, crew: Crew) -> None:

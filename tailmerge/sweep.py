@@ -14,6 +14,7 @@ from asyncio import get_running_loop
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
+from tailmerge.eager import start_at_once
 from tailmerge.errand import Errand, ForwardAll, run_all
 from tailmerge.feed import TURN_SECONDS
 from tailmerge.generation import News
@@ -21,6 +22,12 @@ from tailmerge.notices import Notices, Told
 from tailmerge.source import Source
 from tailmerge.stillness import Stillness
 from tailmerge.system import System
+
+LEAST_SECONDS = 0.01
+"""The shortest pause between two sweeps: a read per file per 10 ms is enough."""
+
+BUSY_PART = 0.1
+"""Of the interval: how soon inputs that had news are looked at again."""
 
 ERRANDS = 50
 """So many errands are run together before others on the thread have their turn."""
@@ -104,7 +111,7 @@ class Sweep:
         self._deliver = deliver
         self.errands: dict[Probed, Errand] = {}
         """What is done about growth without waking anybody; left by the main loop."""
-        self._running: set[asyncio.Task[Found]] = set()
+        self._running: set[asyncio.Future[Found]] = set()
         self._watched: dict[Probed, None] = {}
         self._polled: list[Probed] = []
         self._told: list[Probed] = []
@@ -120,6 +127,8 @@ class Sweep:
         """When all was looked at last, and what the kernel tells of."""
         self.was_quick = False
         """The last sweep was of busy inputs only."""
+        self.is_called = False
+        """Whoever sweeps has something else for us to do. Set by another thread."""
         self._waited = 4 * WAITED_SECONDS
         """How long looks waited for their turn lately, seconds: at the start there may be a
         backlog that no look has met yet."""
@@ -136,6 +145,11 @@ class Sweep:
     @property
     def is_busy(self) -> bool:
         return 0 < len(self._busy) <= MOST_BUSY
+
+    @property
+    def busy_pause(self) -> float:
+        """Seconds between two sweeps while inputs are busy."""
+        return max(LEAST_SECONDS, self._interval * BUSY_PART)
 
     @property
     def margin(self) -> float:
@@ -167,6 +181,20 @@ class Sweep:
         self._waited = max(get_running_loop().time() - now, self._waited / 2)
         return await self._settle(self.sweep(now, fresh, gone))
 
+    async def keep_looking(self, now: float, fresh: list[Probed], gone: list[Probed]) -> Found:
+        """`look`, and again at what is busy, until somebody is to be woken or all is due again.
+
+        Each time the other thread had to be woken for it, only to ask for the next one.
+        """
+        found = await self.look(now, fresh, gone)
+        clock, pause = get_running_loop().time, self.busy_pause
+        due = self._swept + self._interval - self.margin
+        while self.is_busy and not (found or self.is_called) and clock() + 2 * pause < due:
+            now = clock() + pause
+            await asyncio.sleep(pause)
+            found = await self.look(now, [], [])
+        return found
+
     async def run_errands(self, watched: Iterable[Probed]) -> Found:
         """The same as if all of these had grown."""
         return await self._settle([(probed, News.GREW) for probed in watched])
@@ -175,7 +203,8 @@ class Sweep:
         rest, errands = self._split(found)
         if errands:
             running = self._start(errands)
-            await asyncio.wait([running], timeout=ERRAND_SECONDS)
+            if not running.done():
+                await asyncio.wait([running], timeout=ERRAND_SECONDS)
             if running.done():
                 return rest + running.result()
             running.add_done_callback(self._deliver_rest)
@@ -255,11 +284,12 @@ class Sweep:
                 rest.append((probed, news))
         return rest, errands
 
-    def _start(self, errands: dict[Probed, Errand]) -> asyncio.Task[Found]:
-        task = asyncio.create_task(self._run_errands(errands))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return task
+    def _start(self, errands: dict[Probed, Errand]) -> asyncio.Future[Found]:
+        running = start_at_once(self._run_errands(errands))
+        if not running.done():
+            self._running.add(running)
+            running.add_done_callback(self._running.discard)
+        return running
 
     async def _run_errands(self, errands: dict[Probed, Errand]) -> Found:
         """Run them, many at a time; those of which something is left to be met."""
@@ -268,7 +298,8 @@ class Sweep:
         while some := dict(itertools.islice(those, ERRANDS)):
             await run_all(some.values(), self._forward_all)
             left += [(probed, News.GREW) for probed, errand in some.items() if errand.is_over]
-            await asyncio.sleep(0)  # whoever else has something to do here is next
+            if len(some) == ERRANDS:
+                await asyncio.sleep(0)  # whoever else has something to do here is next
         return left
 
     # what the kernel tells
@@ -325,7 +356,11 @@ class Sweep:
                 self._probe(probed, now, found, told=True)
         rest, errands = self._split(found)
         if errands:
-            self._start(errands).add_done_callback(self._deliver_rest)
+            running = self._start(errands)
+            if running.done():
+                self._deliver_rest(running)
+            else:
+                running.add_done_callback(self._deliver_rest)
         if rest or self._unsettled:  # then to be looked at more often
             self._deliver(rest)
 
@@ -346,6 +381,6 @@ class Sweep:
         probed.note_growth(end)
         return True
 
-    def _deliver_rest(self, running: asyncio.Task[Found]) -> None:
+    def _deliver_rest(self, running: asyncio.Future[Found]) -> None:
         if not running.cancelled() and (left := running.result()):
             self._deliver(left)

@@ -17,16 +17,9 @@ from tailmerge.generation import News
 from tailmerge.notices import Notices
 from tailmerge.report import Report
 from tailmerge.route import Growth
-from tailmerge.sweep import Probed, Sweep
+from tailmerge.sweep import LEAST_SECONDS, Probed, Sweep
 from tailmerge.system import System
 from tailmerge.writer import WriteThread
-
-LEAST_SECONDS = 0.01
-"""The shortest pause between two sweeps: a read per file per 10 ms is enough."""
-
-BUSY_PART = 0.1
-"""Of the interval: how soon inputs that had news are looked at again."""
-
 
 CALM_SECONDS = 1.0
 """The longest pause where the kernel tells of all inputs, and none is looked after."""
@@ -59,11 +52,12 @@ class Watch:
         """
         self._lane = lane
         self._system = system or lane.system
-        self._interval = max(interval, LEAST_SECONDS)
+        self.interval = max(interval, LEAST_SECONDS)
+        """Seconds between two sweeps where nothing is busy."""
         self._report = report
         self._listens = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._sweep = Sweep(self._system, self._interval, self._forward_all, self._deliver)
+        self._sweep = Sweep(self._system, self.interval, self._forward_all, self._deliver)
         self._watched: dict[Probed, None] = {}
         self._fresh: list[Probed] = []
         self._gone: list[Probed] = []
@@ -75,7 +69,7 @@ class Watch:
         """There is something to look after that no sweep has seen."""
         self._added = asyncio.Event()
         """There is something new."""
-        self._moves = min(self._interval, MOVE_SECONDS)
+        self._moves = min(self.interval, MOVE_SECONDS)
         self._moving: dict[Probed, asyncio.TimerHandle] = {}
         """What has news of its names that are told in a moment."""
         self._ended = False
@@ -87,7 +81,7 @@ class Watch:
             return
         self._watched[probed] = None
         self._fresh.append(probed)
-        self._called.set()
+        self._call()
         self._added.set()
 
     def remove(self, probed: Probed) -> None:
@@ -95,9 +89,13 @@ class Watch:
         self._sweep.errands.pop(probed, None)
         self._news.pop(probed, None)
         self._gone.append(probed)
-        self._called.set()
+        self._call()
         if moving := self._moving.pop(probed, None):
             moving.cancel()
+
+    def _call(self) -> None:
+        self._called.set()
+        self._sweep.is_called = True
 
     async def run(self) -> None:
         """Look for ever."""
@@ -109,13 +107,15 @@ class Watch:
             while True:
                 fresh, gone = self._fresh, self._gone
                 self._fresh, self._gone = [], []
-                found = await self._lane.send(self._sweep.look, now(), fresh, gone)
+                self._sweep.is_called = False
+                found = await self._lane.send(self._sweep.keep_looking, now(), fresh, gone)
                 self.tell_all(found, at_once=not self._sweep.was_quick)
                 if fresh and self._report:
                     await self._say_how(self._report)
                     self._report = None
                 await self._rest()
         finally:
+            self._sweep.is_called = True
             self._asleep.clear()
             if self._listens:
                 self._lane.post(self._sweep.close)
@@ -123,7 +123,7 @@ class Watch:
     async def _rest(self) -> None:
         """Until the next sweep; where the kernel tells of all, longer, but for what is new."""
         self._called.clear()
-        calm = CALM_SECONDS - self._interval
+        calm = CALM_SECONDS - self.interval
         if calm > 0 and self._sweep.is_calm and not (self._fresh or self._gone):
             await _wait_for(self._called, calm)
         pause = self._pause()
@@ -137,10 +137,10 @@ class Watch:
             await asyncio.sleep(LEAST_SECONDS)  # where one is, there are more
 
     def _pause(self) -> float:
-        """Seconds: inputs that are busy are looked at sooner."""
+        """Seconds until the next sweep; inputs that are busy are looked at sooner."""
         if self._sweep.is_busy:
-            return max(LEAST_SECONDS, self._interval * BUSY_PART)
-        return max(LEAST_SECONDS, self._interval - self._sweep.margin)
+            return self._sweep.busy_pause
+        return max(LEAST_SECONDS, self.interval - self._sweep.margin)
 
     async def _listen(self) -> None:
         """From now on the kernel tells, where it can."""
@@ -189,11 +189,11 @@ class Watch:
         if folders and not polled:
             report.kernel_tells(folders)
         elif folders:
-            report.kernel_tells_of_some(folders, polled, self._interval)
+            report.kernel_tells_of_some(folders, polled, self.interval)
         elif self._listens:
-            report.polls(self._interval)
+            report.polls(self.interval)
         else:
-            report.polls_without_inotify(self._interval)
+            report.polls_without_inotify(self.interval)
 
     def tell_all(self, found: Iterable[tuple[Probed, News]], *, at_once: bool = False) -> None:
         """Tell what was found; a change of names, unless `at_once`, a little later.

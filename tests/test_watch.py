@@ -11,7 +11,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -509,6 +509,60 @@ def test_busy_inputs_are_looked_at_more_often_and_idle_ones_at_the_interval() ->
     assert busy.asked == asked + 1
     sweep.sweep(0.02, [], [busy])
     assert not sweep.is_busy
+
+
+def keep_looking(interval: float, *, until: Callable[[Sweep, Grown], None]) -> tuple[int, float]:
+    """How often a busy input is asked before the sweep is over, and how long that took."""
+    each = Grown("a.log")
+
+    def probe(now: float, *, told: bool = False) -> News:
+        each.asked += 1
+        append("a.log", b"two\n")  # there is always more
+        until(sweep, each)
+        return News.GREW
+
+    async def forward_all(grown: Any) -> list[Progress]:
+        return [Progress(1, False, 0) for _ in grown]
+
+    each.probe = probe  # type: ignore[method-assign]
+    sweep = Sweep(System(), interval, forward_all, lambda found: None)
+
+    async def story() -> tuple[int, float]:
+        now = asyncio.get_running_loop().time
+        for _ in range(10):
+            await sweep.look(now(), [], [])  # there is no backlog
+        sweep.errands[each] = each.errand  # type: ignore[index]
+        await sweep.keep_looking(now(), [each], [])  # type: ignore[list-item]
+        return each.asked, now()
+
+    return on_lane(story())
+
+
+def test_a_busy_input_is_looked_at_again_and_nobody_is_woken_for_that() -> None:
+    asked, took = keep_looking(0.1, until=lambda sweep, each: None)
+    assert asked == 9
+    assert took == pytest.approx(0.08)  # the next one is of all
+
+
+def test_who_has_news_for_somebody_is_not_kept_back() -> None:
+    def take_back(sweep: Sweep, each: Grown) -> None:
+        if each.asked == 3:
+            each.errand.take_back()
+
+    asked, took = keep_looking(0.1, until=take_back)
+    assert (asked, took) == (3, pytest.approx(0.02))
+
+
+def test_who_is_called_for_something_else_looks_no_more() -> None:
+    def call(sweep: Sweep, each: Grown) -> None:
+        sweep.is_called = each.asked == 4
+
+    asked, took = keep_looking(0.1, until=call)
+    assert (asked, took) == (4, pytest.approx(0.03))
+
+
+def test_where_the_interval_is_short_each_sweep_is_of_all() -> None:
+    assert keep_looking(0.01, until=lambda sweep, each: None) == (1, 0)
 
 
 def test_beside_a_backlog_all_are_looked_at_a_little_sooner() -> None:
