@@ -396,7 +396,7 @@ async def test_lines_of_other_inputs_go_on_and_the_shares_come_later(share: Shar
         share.answers.set()
         await soon(lambda: lines()[-1] == "two")
         assert lines() == ["one", "local", "0", "1", "2", "last", "turned over", "two"]
-        assert any("net/n.log: can be read now" in word for word in words)
+        await soon(lambda: any("net/n.log: can be read now" in word for word in words))
         assert not any("missing" in word for word in words)
 
 
@@ -428,7 +428,7 @@ async def test_what_comes_to_a_share_that_hangs_is_read_later(share: Share) -> N
         await soon(lambda: any("net/: the file system does not answer" in w for w in words))
         share.answers.set()
         await soon(lambda: "between" in lines())
-        assert any("net/: can be read now" in word for word in words)
+        await soon(lambda: any("net/: can be read now" in word for word in words))
 
 
 async def test_what_may_be_on_the_share_is_waited_for(share: Share) -> None:
