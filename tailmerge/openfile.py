@@ -8,6 +8,7 @@ the rotate wait; then its position alone is kept.
 
 from __future__ import annotations
 
+import errno
 import os
 
 from tailmerge.hands import Hands
@@ -72,6 +73,7 @@ class OpenFile:
 
         Raises:
             FileNotFoundError: it is lost: no name leads to it.
+            OSError: that cannot be told now.
         """
         if self.parked is None:
             return
@@ -85,7 +87,10 @@ class OpenFile:
         raise FileNotFoundError(self.path)
 
     def _open_again(self, path: str) -> bool:
-        if not self.system.leads_to(path, self.identity):
+        try:
+            if identity(self.system.stat(path)) != self.identity:
+                return False
+        except (FileNotFoundError, NotADirectoryError):
             return False
         flags = os.O_RDONLY | os.O_NONBLOCK
         hands = self.hands or Hands()
@@ -112,9 +117,10 @@ class OpenFile:
         """Whether no name leads to the file any more."""
         try:
             return self.status().st_nlink == 0
-        except OSError:
-            # Its server forgot it: nothing can be found by its name.
-            return self.parked is None or self.lost
+        except FileNotFoundError:
+            return self.lost
+        except OSError as error:
+            return error.errno == errno.ESTALE  # its server forgot it: it has no name there
 
     def close(self) -> None:
         if self.hands:
