@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Sequence
 from tailmerge.folders import Folders
 from tailmerge.keeping import Keeping
 from tailmerge.match import Seen
+from tailmerge.position import Position, fits
 from tailmerge.registry import Registry
 from tailmerge.rotation import age_order
 from tailmerge.system import Identity, System, identity, is_regular
@@ -83,10 +84,26 @@ class Beside:
     def is_owed(self, rotated: Iterable[Seen], live: Seen | None) -> bool:
         """Whether something of which lines were forwarded is none of these: it may stand where
         nothing could be listed, and what is new waits until it is known."""
-        seen = {file.identity for file in rotated} | ({live.identity} if live else set())
-        held = self._keeping.held()
-        known = (g.remembered for g in self._keeping.rotated)
-        return any(p and p.identity not in seen and p.identity not in held for p in known)
+        keeping = self._keeping
+        if keeping.has_cut():
+            return True  # its copy may stand there
+        seen = {file.identity: file.path for file in (*rotated, *([live] if live else ()))}
+        held = keeping.held()
+        known = [p for g in keeping.rotated if (p := g.remembered) and p.identity not in held]
+        return not all(self._holds(seen.get(p.identity), p) for p in known)
+
+    def _holds(self, path: str | None, position: Position) -> bool:
+        """Whether the file of this name is the one of a position, and not another on its inode."""
+        if path is None or position.packed:
+            return path is not None
+        try:
+            fd = self._system.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            try:
+                return fits(self._system, fd, position)
+            finally:
+                self._system.close(fd)
+        except OSError:
+            return False
 
     def is_first_sight(self, path: str) -> bool:
         """Whether it stands in a folder that could not be listed before."""

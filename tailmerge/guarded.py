@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from tailmerge.held import HeldT
@@ -28,9 +29,14 @@ from tailmerge.system import System
 LIMIT_SECONDS = 0.5
 """How long a call may take before it counts as one that hangs."""
 
-MOST_SECONDS = 10.0
-"""The same, at most, where a mount is slow: twice as long after each call that took longer, until
-one is answered in time again."""
+MOST_SECONDS = 3.0
+"""The same, at most, where a mount is slow: twice as long after each call that took longer. It
+counts as slow until so many calls in a row, `QUICK_CALLS`, took a tenth of the limit or less."""
+
+QUICK_CALLS = 20
+
+HELD_A_CALL = 20
+"""Files of a mount that are asked in one call for where they end; of a slow one each by itself."""
 
 MOST_LINKS = 40
 """Symbolic links that are followed in one name, as the kernel does."""
@@ -72,9 +78,18 @@ class MountThread:
         self._lock = threading.Lock()
         self._asked: queue.SimpleQueue[_Call[Any] | None] = queue.SimpleQueue()
         self._limit = LIMIT_SECONDS
+        self._quick = 0
+        """So many calls in a row were answered at once."""
+        self._began = 0.0
+        """When the call under way, or the last one, began; seconds of the monotonic clock."""
         self._hangs = False
         """A call that nobody waits for any more is under way, or stands before the next one."""
         self._thread: threading.Thread | None = None
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether a call took too long lately."""
+        return self._limit > LIMIT_SECONDS
 
     def call(self, make: Callable[[], T], undo: Callable[[T], None] | None = None) -> T:
         """What the call returns; `undo` meets what it returned too late.
@@ -86,9 +101,12 @@ class MountThread:
         asked = _Call(make, undo)
         if not self._put(asked):
             return make()  # the process has all the threads that it may have
-        if not asked.done.wait(self._limit):
+        left = self._limit
+        while not asked.done.wait(left):
             with self._lock:
-                if not asked.done.is_set():
+                # What stands before it may be slow, too: each call has its time.
+                left = self._began + self._limit - time.monotonic()
+                if left <= 0 and not asked.done.is_set():
                     asked.is_left = self._hangs = True
                     raise _no_answer()
         if asked.error is not None:
@@ -137,7 +155,7 @@ class MountThread:
                 self._hangs = False
 
     def _make(self, asked: _Call[Any]) -> None:
-        began = time.monotonic()
+        self._began = began = time.monotonic()
         try:
             asked.answer = asked.make()
         except BaseException as error:  # whoever waits for it meets it
@@ -145,9 +163,11 @@ class MountThread:
         with self._lock:
             asked.done.set()
             is_late = asked.is_left
+            is_quick = time.monotonic() - began <= LIMIT_SECONDS / 10
+            self._quick = self._quick + 1 if is_quick else 0
             if is_late:
                 self._limit = min(MOST_SECONDS, 2 * self._limit)
-            elif time.monotonic() - began < LIMIT_SECONDS:
+            elif self._quick >= QUICK_CALLS:
                 self._limit = LIMIT_SECONDS
         if is_late and asked.undo and asked.error is None:
             with suppress(OSError):  # nobody is there to be told
@@ -171,6 +191,8 @@ class Guarded(System):
         """The descriptors of files that can hang."""
         self._silent: set[MountThread] = set()
         """Whose inputs were told that there is no answer."""
+        self._next: dict[MountThread, int] = {}
+        """Whose turn it is where not all could be asked in one sweep."""
         self._folders: dict[str, str] = {}
         """Where folders lead, as far as that can be told without asking what can hang."""
 
@@ -267,12 +289,19 @@ class Guarded(System):
         return changed
 
     def _find_changed(self, thread: MountThread, held: list[HeldT]) -> list[HeldT]:
+        first = self._next.get(thread, 0) % len(held)
+        turn, changed = held[first:] + held[:first], []
+        until, at = time.monotonic() + LIMIT_SECONDS, 0
         try:
-            changed = thread.call(lambda: self._system.find_changed(held))
+            while at < len(turn) and time.monotonic() < until:
+                some = turn[at : at + (1 if thread.is_slow else HELD_A_CALL)]
+                changed += thread.call(partial(self._system.find_changed, some))
+                at += len(some)
         except TimeoutError:
             is_news = thread not in self._silent
             self._silent.add(thread)
-            return held if is_news else []
+            return held if is_news else changed
+        self._next[thread] = first + at if at < len(turn) else 0  # the others the next time
         self._silent.discard(thread)
         return changed
 

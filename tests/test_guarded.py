@@ -261,10 +261,11 @@ def test_a_read_that_comes_too_late_writes_nowhere(share: Share, system: System)
     system.close(fd)
 
 
-def test_nobody_waits_for_a_close(share: Share, system: System) -> None:
+def test_nobody_waits_for_a_close(share: Share, system: Guarded) -> None:
     fd = system.open("net/n.log", os.O_RDONLY)
     share.answers.clear()
     system.close(fd)
+    assert fd not in system._opened, "the number may be given to a file of this machine"
     assert fd in share.fds
     share.answers.set()
     eventually(lambda: not share.fds)
@@ -311,6 +312,40 @@ def test_that_a_share_hangs_is_news_once_and_the_others_have_theirs(
     system.close(inputs[1].hand.fd)
 
 
+class Slow:
+    """An input on a share, each question about which takes its time."""
+
+    def __init__(self, path: str, system: System) -> None:
+        self.hand = self
+        self.path = path
+        self.fd = system.open(path, os.O_RDONLY)
+        self.seen = 0
+
+
+def test_many_files_of_a_slow_share_have_their_turns(
+    share: Share, system: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All at once they would take longer than any one call may."""
+    monkeypatch.setattr(guarded, "HELD_A_CALL", 4)
+    inputs = []
+    for number in range(30):
+        append(f"net/{number}.log", b"one\n")
+        inputs.append(Slow(f"net/{number}.log", system))
+
+    def ask(held: Any) -> Any:
+        threading.Event().wait(len(held) * LIMIT / 10)
+        return System.find_changed(share, held)
+
+    monkeypatch.setattr(share, "find_changed", ask)
+    rounds = [system.find_changed(inputs) for _ in range(3)]
+    assert all(0 < len(some) < 30 for some in rounds)
+    assert rounds[1][0] is inputs[len(rounds[0])]
+    found: set[Slow] = set()
+    eventually(lambda: found.update(system.find_changed(inputs)) or len(found) == 30)
+    for each in inputs:
+        system.close(each.fd)
+
+
 def test_a_slow_mount_has_more_time_but_never_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guarded, "LIMIT_SECONDS", LIMIT)
     monkeypatch.setattr(guarded, "MOST_SECONDS", 6 * LIMIT)
@@ -334,9 +369,29 @@ def test_a_slow_mount_has_more_time_but_never_for_ever(monkeypatch: pytest.Monke
 
     slow = 3 * LIMIT
     assert [be_slow(slow) for _ in range(5)] == [False, False, True, True, True]
-    assert be_slow(0), "answered at once"
+    for _ in range(guarded.QUICK_CALLS - 1):
+        assert be_slow(0)
+    assert be_slow(slow), "a mount that is slow is quick at times"
+    for _ in range(guarded.QUICK_CALLS):
+        assert be_slow(0)
     assert not be_slow(slow), "it had as much time as before"
     assert [be_slow(10 * LIMIT) for _ in range(4)] == [False] * 4
+    thread.end()
+
+
+def test_who_waits_behind_a_slow_call_has_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guarded, "LIMIT_SECONDS", 4 * LIMIT)
+    thread, answers = MountThread("/net"), []
+
+    def ask() -> None:
+        answers.append(thread.call(lambda: threading.Event().wait(3 * LIMIT)))
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert answers == [False] * 3
     thread.end()
 
 
@@ -398,6 +453,37 @@ async def test_lines_of_other_inputs_go_on_and_the_shares_come_later(share: Shar
         assert lines() == ["one", "local", "0", "1", "2", "last", "turned over", "two"]
         await soon(lambda: any("net/n.log: can be read now" in word for word in words))
         assert not any("missing" in word for word in words)
+
+
+@pytest.mark.parametrize("how", ["cut", "cut while it runs", "another on its inode"])
+async def test_what_was_copied_to_the_share_comes_before_what_is_new(
+    share: Share, how: str
+) -> None:
+    names = ("l.log", "net/n.log")
+    async with running(*names, system=share, state_path="m.state") as words:
+        await soon(lambda: lines() == ["local", "one"])
+        if how == "cut while it runs":
+            share.answers.clear()
+            copy_and_cut(b"unread\n", b"new\n")
+            await soon(lambda: any(word.startswith("l.log: the file") for word in words))
+            share.answers.set()
+            await soon(lambda: lines()[-1] == "new")
+    if how != "cut while it runs":
+        copy_and_cut(b"unread\n", b"new\n" if how == "cut" else b"other lines, and more\nnew\n")
+        share.answers.clear()
+        async with running(*names, system=share, state_path="m.state") as words:
+            await soon(lambda: any(word.startswith("l.log: the file") for word in words))
+            share.answers.set()
+            await soon(lambda: lines()[-1] == "new")
+    assert lines()[:3] == ["local", "one", "unread"]
+
+
+def copy_and_cut(unread: bytes, new: bytes) -> None:
+    """Into the share, as logrotate's copytruncate with an olddir."""
+    append("l.log", unread)
+    append("net/l.log.1", Path("l.log").read_bytes())
+    os.truncate("l.log", 0)
+    append("l.log", new)
 
 
 async def test_a_share_that_hangs_from_the_start_is_said_and_waited_for(share: Share) -> None:
