@@ -8,11 +8,9 @@ steps: the last record stays the last until its batch is whole (finishing.py).
 from __future__ import annotations
 
 import itertools
-import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from functools import partial
 
 from tailmerge.again import Again
 from tailmerge.finishing import Finishing
@@ -20,7 +18,7 @@ from tailmerge.folders import Folders
 from tailmerge.journal import Journal
 from tailmerge.named import NamedFile
 from tailmerge.position import ReadAt, fits, skip_numbers
-from tailmerge.recovery import CERTAIN, Finding, Verdict, edges_fit, examine
+from tailmerge.recovery import Finding, Verdict, edges_fit, examine
 from tailmerge.report import Report, others_state
 from tailmerge.rotation import age_order
 from tailmerge.state import Mark, Record, State
@@ -151,36 +149,11 @@ class Resume:
                 assert mark is not None
                 self._examine_rotated(state, record, mark)
                 return
-            if finding.verdict is Verdict.ABSENT and record.at == 0 and read_batch:
-                self._examine_copy(state, record, there, read_batch)
-                return
             self._finishing.act(state, record, finding, there, read_batch)
-
-    def _examine_copy(self, state: State, record: Record, there: There, read_batch: ReadAt) -> None:
-        """Nothing of the first batch is in the output: it may have been copied and cut since."""
-        assert state.mark
-        is_it = partial(self._is_copy_of, state=state, record=record, read_batch=read_batch)
-        with self._former(state.mark, is_it) as copy:
-            there = copy or there
-            finding = examine(record, there.size, there.read, read_batch)
-            self._finishing.act(state, record, finding, there, read_batch)
-
-    def _is_copy_of(self, there: There, state: State, record: Record, read_batch: ReadAt) -> bool:
-        """Whether this is a copy of the output, which was empty before this batch and cut since.
-
-        No line from before tells it, so the batch's own bytes do, in a file that was written to
-        since that run began: what an earlier one left may begin with the same lines.
-        """
-        seen = (e.seen for r in record.reaches if (e := state.entries.get(r.source)))
-        if self._system.fstat(there.fd).st_mtime < max(seen, default=math.inf) - 1:
-            return False
-        finding = examine(record, there.size, there.read, read_batch)
-        return finding.written >= min(CERTAIN, there.size, record.length) > 0
 
     def _settle_after_power_cut(self, state: State, mark: Mark, same: There | None) -> None:
         """With --fsync: the journal tells what was on the disk, in the output or where it went."""
-        former = partial(self._is_ours, mark=mark, state=state)
-        with nullcontext(same) if same else self._former(mark, former) as there:
+        with nullcontext(same) if same else self._former(mark, state) as there:
             assert state.synced is not None
             count, end = state.synced
             if there is None or there.size < end:
@@ -201,7 +174,7 @@ class Resume:
     def _examine_rotated(self, state: State, record: Record, mark: Mark) -> None:
         """The output was moved, or cut after a copy was made of it: look for the batch there."""
         with (
-            self._former(mark, partial(self._is_ours, mark=mark, state=state)) as former,
+            self._former(mark, state) as former,
             self._again.open_batch(state, record) as read_batch,
         ):
             there = former or There(self._system, self._output.fd)
@@ -211,7 +184,7 @@ class Resume:
             self._finishing.act(state, record, finding, there, read_batch)
 
     @contextmanager
-    def _former(self, mark: Mark, is_it: Callable[[There], bool]) -> Iterator[There | None]:
+    def _former(self, mark: Mark, state: State) -> Iterator[There | None]:
         """The file that was the output, open, where it is now; None: nowhere to be found."""
         for path in self._former_names(mark):
             try:
@@ -220,7 +193,7 @@ class Resume:
                 continue  # not ours to settle: what is not found is written again
             try:
                 there = There(self._system, fd)
-                if is_regular(self._system.fstat(fd)) and is_it(there):
+                if is_regular(self._system.fstat(fd)) and self._is_ours(there, mark, state):
                     yield there
                     return
             finally:

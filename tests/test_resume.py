@@ -54,26 +54,16 @@ def half_written() -> None:
     append("m", b"3333\n44")
 
 
-def announce_rest(at: int = 10) -> bytes:
-    """The record of the batch that the next run would write, behind the byte `at` of both."""
+def announce_rest() -> bytes:
+    """The record of the batch that the next run would write."""
     from tailmerge.position import digest
     from tailmerge.state import format_record
 
     number = json.loads(STATE.read_text().splitlines()[1])["file"]
     data = b"3333\n4444\n"
-    marker = digest(b"1111\n2222\n"[:at] + data)
-    reaches = [(number, at, at + 10, marker)]
-    return format_record(reaches, at, 10, digest(data), digest(data), False).encode()
-
-
-@pytest.fixture
-def first_announced() -> None:
-    """A run that was killed inside its first batch, into an output that was empty."""
-    append("a.log", b"")
-    once()
-    append("a.log", b"3333\n4444\n")
-    with STATE.open("ab") as state:
-        state.write(announce_rest(0))
+    marker = digest(b"1111\n2222\n" + data)
+    reaches = [(number, 10, 20, marker)]
+    return format_record(reaches, 10, 10, digest(data), digest(data), False).encode()
 
 
 # an input that an earlier run found missing
@@ -157,29 +147,6 @@ def test_a_file_that_has_the_moved_outputs_name_is_not_taken_for_it(half_written
 
 
 # reboots and restored disks
-
-
-@pytest.mark.parametrize("written", [b"3333\n44", b"3333\n4444\n", b"33", b"3333\n4444\ntheirs\n"])
-def test_an_output_that_was_empty_before_and_is_copied_and_cut_after_a_kill_is_found(
-    written: bytes, first_announced: None
-) -> None:
-    """Old symptom: nothing from before told the copy, and the batch came twice."""
-    append("m.1", written)
-    assert once() == ""
-    both = Path("m.1").read_text() + Path("m").read_text()
-    assert both.count("3333\n") == both.count("4444\n") == 1
-    assert Path("m.1").read_bytes().startswith(written)
-
-
-@pytest.mark.parametrize("age", [0, 3600])
-def test_what_an_earlier_run_left_is_not_taken_for_that_copy(
-    age: int, first_announced: None
-) -> None:
-    append("m.1", b"3333\n4444\n" if age else b"something else\n")
-    then = time.time() - age
-    os.utime("m.1", (then, then))
-    assert once() == ""
-    assert merged() == ["3333", "4444"]
 
 
 def test_after_a_power_cut_without_fsync_it_goes_back_to_what_is_whole(half_written: None) -> None:
