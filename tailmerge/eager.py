@@ -17,7 +17,8 @@ T = TypeVar("T")
 def start_at_once(coroutine: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
     """Run it up to where it waits; what it returns or raises is in the future, now or later.
 
-    Its first part must not ask for the current task: before Python 3.12 it has none.
+    Before Python 3.12 its first part has the caller's task for its own, so there it must not use
+    what asks for the task; and what it waits for first must be waited for by nobody else.
     """
     loop = asyncio.get_running_loop()
     if hasattr(asyncio, "eager_task_factory"):

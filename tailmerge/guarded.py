@@ -85,6 +85,7 @@ class MountThread:
         self._hangs = False
         """A call that nobody waits for any more is under way, or stands before the next one."""
         self._thread: threading.Thread | None = None
+        self._is_ended = False
 
     @property
     def is_slow(self) -> bool:
@@ -114,23 +115,26 @@ class MountThread:
         return asked.answer
 
     def post(self, make: Callable[[], None]) -> None:
-        """Make this call once what was asked for before is over; nobody waits for it."""
-        if not self._put(_Call(make, None), waits=False):
+        """Make this call once what was asked for before is over; nobody waits for it.
+
+        After the end it is made here, and not at all where that would hang.
+        """
+        if not self._put(_Call(make, None), waits=False) and not self._hangs:
             make()
 
     def end(self) -> None:
         """Nothing more is asked for; what hangs is left alone."""
         with self._lock:
+            self._is_ended = True
             if self._thread:
                 self._asked.put(None)
-                self._thread = None
 
     def _put(self, asked: _Call[Any], *, waits: bool = True) -> bool:
         """Ask for it; False where there is no thread to be had."""
         with self._lock:
             if waits and self._hangs:
                 raise _no_answer()
-            is_started = self._start()
+            is_started = not self._is_ended and self._start()
             if is_started:
                 self._asked.put(asked)
             return is_started
@@ -151,6 +155,7 @@ class MountThread:
         while asked := self._asked.get():
             if not asked.is_left:
                 self._make(asked)
+            del asked  # it may be long until the next one
             with self._lock:
                 self._hangs = False
 
@@ -247,6 +252,12 @@ class Guarded(System):
         return thread.call(make) if thread else make()
 
     # by descriptor
+
+    def duplicate(self, fd: int) -> int:
+        """Not of a file that can hang: whoever syncs the copy would hang, too."""
+        if fd in self._opened:
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        return self._system.duplicate(fd)
 
     def fstat(self, fd: int) -> os.stat_result:
         if thread := self._opened.get(fd):

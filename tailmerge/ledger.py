@@ -103,7 +103,6 @@ class Ledger:
         fsync: bool = False,
     ) -> None:
         """Take over what earlier runs left; the output is open and locked."""
-        self._system = system
         self._path = output_name(output.path, system)
         try:
             if isinstance(output, NamedFile):
@@ -254,7 +253,7 @@ class Ledger:
                     source.hold()
                     if source.fd < 0:
                         continue  # it was closed
-                    found.append(self._system.duplicate(source.fd))
+                    found.append(source.system.duplicate(source.fd))
                 except OSError:
                     self._read.add(source.number)  # too many are open: with the next group
         return found

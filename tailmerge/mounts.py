@@ -31,26 +31,50 @@ known here nothing is known."""
 OF_THIS_MACHINE = LOCAL | frozenset(
     [
         "aufs",
+        "binfmt_misc",
+        "bpf",
+        "cgroup",
+        "cgroup2",
+        "configfs",
         "cramfs",
+        "debugfs",
+        "devpts",
+        "devtmpfs",
         "ecryptfs",
+        "efivarfs",
         "erofs",
         "exfat",
+        "fuse.gvfsd-fuse",
+        "fuse.lxcfs",
+        "fuse.portal",
+        "fusectl",
         "hfs",
         "hfsplus",
+        "hugetlbfs",
         "iso9660",
         "jffs2",
         "minix",
+        "mqueue",
         "msdos",
+        "nfsd",
+        "nsfs",
         "ntfs3",
         "overlay",
+        "proc",
+        "pstore",
         "rootfs",
+        "rpc_pipefs",
+        "securityfs",
+        "selinuxfs",
         "squashfs",
+        "sysfs",
+        "tracefs",
         "udf",
         "vfat",
     ]
 )
-"""What answers as long as the machine's own disks do. All others can hang: a server of NFS or
-SMB, a program behind FUSE, the host of a 9p share."""
+"""What answers as long as the machine's own disks do, and what holds no logs. All others can hang:
+a server of NFS or SMB, a program behind FUSE, the host of a 9p share."""
 
 KERNEL = ("/proc", "/sys", "/dev")
 """What is mounted below is the kernel's own, whatever its type: no input of anybody hangs there."""

@@ -55,16 +55,23 @@ class Own:
     """The files of one run that its inputs must not be."""
 
     def __init__(
-        self, output_path: str, state_path: str | None, registry: Registry, system: System
+        self,
+        output_path: str,
+        state_path: str | None,
+        registry: Registry,
+        system: System,
+        inputs: System | None = None,
     ) -> None:
-        """Nothing is looked at yet."""
+        """Nothing is looked at yet. `inputs` are the calls for inputs (guarded.py): what is ours is
+        waited for, and so is what may be."""
         self._output_path = output_path
         self._state_path = state_path
         self._registry = registry
         self._system = system
+        self._inputs_system = inputs or system
         self._output = ""
         """Where the output's name leads; empty for standard output."""
-        self._unchanged = Unchanged(system)
+        self._unchanged = Unchanged(self._inputs_system)
         self._states: set[str] = set()
         self._files: set[Identity] = set()
         self._contents: list[Position] = []
@@ -191,9 +198,9 @@ class Own:
         or were the output.
         """
         self._files |= outputs
-        discovery = discover(names, self._system, known, self._unchanged)
+        discovery = discover(names, self._inputs_system, known, self._unchanged)
         found = (file for file in discovery.found if file.kind is not Kind.STDIN)
-        files, places = self._files | self._find_states(), Places(self._system.real)
+        files, places = self._files | self._find_states(), Places(self._inputs_system.real)
         return discovery, {file.name for file in found if self._is_ours(file, files, places)}
 
     def _find_states(self) -> set[Identity]:
@@ -212,9 +219,9 @@ class Own:
             return True
         place = places.find(found.name)
         # A link to a file of ours was one of them.
-        stands = found.kind is Kind.FILE or not self._system.is_link(place)
+        stands = found.kind is Kind.FILE or not self._inputs_system.is_link(place)
         plain = stands and os.path.basename(place) not in NOT_PLAIN
-        real = place if plain else self._system.real(found.name)
+        real = place if plain else self._inputs_system.real(found.name)
         if self._output and real == self._output:
             return True
         if self._states and (self._is_state(real) or self._is_state(place)):

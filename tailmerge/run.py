@@ -96,7 +96,7 @@ class Run:
         if not settings.once:  # else nobody's lines wait
             self.registry.examiner = Examiner(inputs)
         self.folders = Folders(inputs, asyncio.get_running_loop().time)
-        self.own = Own(settings.output_path, settings.state_path, self.registry, inputs)
+        self.own = Own(settings.output_path, settings.state_path, self.registry, system, inputs)
         self.series: dict[str, Series] = {}
         self.met = Met(self.series)
         self.lane = Lane("tailmerge-discover")
@@ -302,7 +302,7 @@ class Run:
                     self.registry,
                     self.folders,
                     rotate_wait=self.settings.rotate_wait,
-                    lines=self.settings.lines if at_first and f.kind is Kind.FILE else None,
+                    lines=self.settings.lines if at_first and f.kind is not Kind.MISSING else None,
                     named=frozenset(groups[f.name]) or NOTHING,
                     passed_before=ALWAYS if start and f.status else self.began,
                     entries=absent.entries() if absent else (),

@@ -108,7 +108,8 @@ class Watch:
                 fresh, gone = self._fresh, self._gone
                 self._fresh, self._gone = [], []
                 self._sweep.is_called = False
-                found = await self._lane.send(self._sweep.keep_looking, now(), fresh, gone)
+                look = self._sweep.look if fresh or self.interval > 1 else self._sweep.keep_looking
+                found = await self._lane.send(look, now(), fresh, gone)
                 self.tell_all(found, at_once=not self._sweep.was_quick)
                 if fresh and self._report:
                     await self._say_how(self._report)

@@ -19,6 +19,7 @@ from helpers import append, eventually, open_files, said, start_tailmerge
 from tailmerge import guarded, run, run_fully_async
 from tailmerge.guarded import Guarded, MountThread, guard, release
 from tailmerge.mounts import find_hanging
+from tailmerge.source import open_source
 from tailmerge.system import System
 
 LIMIT = 0.05
@@ -150,11 +151,12 @@ def test_what_is_mounted_below_counts_before_what_is_above() -> None:
         "3 2 8:2 / /srv/local\\040disk rw - xfs disk rw\n"
         "4 1 8:3 / /home rw - autofs map rw\n"
         "5 1 8:3 / /home rw - ext4 disk rw\n"
-        "6 1 0:8 / /run/user/1/gvfs rw - fuse.gvfsd-fuse gvfs rw\n"
+        "6 1 0:8 / /home/faraway rw - fuse.sshfs far rw\n"
+        "8 1 0:4 net:[1] /run/docker/netns/a rw - nsfs nsfs rw\n"
         "7 1 0:7 / /dev/share rw - unheard-of x rw\n"
     )
     assert find_hanging(mounts) == {
-        "/run/user/1/gvfs": True,
+        "/home/faraway": True,
         "/srv/local disk": False,
         "/srv": True,
     }
@@ -501,6 +503,85 @@ async def test_a_share_that_hangs_from_the_start_is_said_and_waited_for(share: S
         append("l.log", b"again\n")
         await soon(lambda: "again" in lines())
         assert lines() == ["local", "turned over", "one", "again"], "what was before came, too"
+
+
+async def test_with_no_lines_asked_for_what_was_there_before_does_not_come_later(
+    share: Share,
+) -> None:
+    share.answers.clear()
+    async with running("net/n.log", "l.log", system=share, state_path="m.state", lines=0) as words:
+        await soon(lambda: any("net/n.log: the file system does not answer" in w for w in words))
+        share.answers.set()
+        await soon(lambda: any("net/n.log: can be read now" in word for word in words))
+        append("net/n.log", b"two\n")
+        await soon(lambda: lines() == ["two"])
+
+
+async def test_what_is_ours_on_a_share_is_waited_for(
+    share: Share, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Old symptom: one slow answer ended the run, or made a copy of the output an input."""
+    slow = False
+
+    class Late(Share):
+        def _wait(self, name: str) -> None:
+            if slow and threading.current_thread().name == "tailmerge-discover":
+                threading.Event().wait(3 * LIMIT)
+            super()._wait(name)
+
+    late, stop = Late("net"), asyncio.Event()
+    monkeypatch.setattr(run, "DISCOVER_SECONDS", 0.01)
+    merging = asyncio.create_task(
+        run_fully_async(["net/*"], 0.01, "net/m.log", stop=stop, report=said()[1], system=late)
+    )
+    output = Path("net/m.log")
+    await soon(lambda: output.exists() and output.read_text() == "one\n")
+    slow = True
+    append("c", b"one\n")
+    os.rename("c", "net/m.log.1")
+    asked = len(late.asked)
+    await soon(lambda: ("read", "tailmerge-discover") in late.asked[asked:])
+    append("net/n.log", b"two\n")
+    await soon(lambda: output.read_text().endswith("two\n"))
+    stop.set()
+    await asyncio.wait_for(merging, PATIENCE)
+    assert output.read_text() == "one\ntwo\n"
+
+
+def test_a_file_whose_status_is_not_told_does_not_count_as_deleted(
+    share: Share, system: System
+) -> None:
+    source = open_source(system, "net/n.log")
+    share.answers.clear()
+    assert not source.is_deleted()
+    share.answers.set()
+    eventually(lambda: _size(system, "net/n.log"))
+    os.unlink("net/n.log")
+    assert source.is_deleted()
+    source.close()
+
+
+def test_a_parked_file_is_not_lost_where_its_name_is_not_told(share: Share, system: System) -> None:
+    source = open_source(system, "net/n.log")
+    source.park()
+    share.answers.clear()
+    with does_not_answer():
+        source.hold()
+    assert not source.lost
+    share.answers.set()
+    eventually(lambda: _size(system, "net/n.log"))
+    assert source.read_at(4, 0) == b"one\n"
+    source.close()
+
+
+def test_nobody_has_a_second_descriptor_of_what_can_hang(system: System) -> None:
+    fd = system.open("net/n.log", os.O_RDONLY)
+    with pytest.raises(OSError, match=os.strerror(errno.EOPNOTSUPP)):
+        system.duplicate(fd)
+    system.close(fd)
+    local = system.open("l.log", os.O_RDONLY)
+    system.close(system.duplicate(local))
+    system.close(local)
 
 
 async def test_what_comes_to_a_share_that_hangs_is_read_later(share: Share) -> None:
