@@ -433,8 +433,8 @@ async def soon(predicate: Callable[[], Any]) -> None:
             await asyncio.sleep(0.01)
 
 
-def lines() -> list[str]:
-    return Path("m.log").read_text().splitlines() if os.path.exists("m.log") else []
+def lines(name: str = "m.log") -> list[str]:
+    return Path(name).read_text().splitlines() if os.path.exists(name) else []
 
 
 async def test_lines_of_other_inputs_go_on_and_the_shares_come_later(share: Share) -> None:
@@ -534,18 +534,17 @@ async def test_what_is_ours_on_a_share_is_waited_for(
     merging = asyncio.create_task(
         run_fully_async(["net/*"], 0.01, "net/m.log", stop=stop, report=said()[1], system=late)
     )
-    output = Path("net/m.log")
-    await soon(lambda: output.exists() and output.read_text() == "one\n")
+    await soon(lambda: lines("net/m.log") == ["one"])
     slow = True
     append("c", b"one\n")
     os.rename("c", "net/m.log.1")
     asked = len(late.asked)
     await soon(lambda: ("read", "tailmerge-discover") in late.asked[asked:])
     append("net/n.log", b"two\n")
-    await soon(lambda: output.read_text().endswith("two\n"))
+    await soon(lambda: lines("net/m.log")[-1] == "two")
     stop.set()
     await asyncio.wait_for(merging, PATIENCE)
-    assert output.read_text() == "one\ntwo\n"
+    assert lines("net/m.log") == ["one", "two"]
 
 
 def test_a_file_whose_status_is_not_told_does_not_count_as_deleted(
