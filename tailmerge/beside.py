@@ -150,7 +150,7 @@ class Beside:
             # By device and inode: a link beside a file is the same file once more.
             files[file] = (age_order(rotated, status.st_mtime), seen)
         self.failed = tuple(failed)
-        self.apart = [(os.path.join(folder, ""), error) for folder, error in apart]
+        self.apart = tuple((os.path.join(folder, ""), error) for folder, error in apart)
         return [seen for _, seen in sorted(files.values(), key=lambda pair: pair[0])], moved
 
     def _is_quiet(self, file: Identity, status: os.stat_result, now: float) -> bool:
