@@ -229,7 +229,7 @@ class Guarded(System):
         try:
             return self._ask(path, lambda: self._system.real(path))
         except TimeoutError:
-            return self._follow(self.absolute(path))
+            return self._resolve(self.absolute(path))
 
     def is_link(self, path: str) -> bool:
         return self._ask_or(False, path, lambda: self._system.is_link(path))
@@ -325,37 +325,23 @@ class Guarded(System):
 
     def _find(self, path: str) -> MountThread | None:
         """Who is asked about this name; None: nobody, it leads to nothing that can hang."""
-        at = self.absolute(path)
-        for _ in range(MOST_LINKS):
-            folder, base = os.path.split(at)
-            at = os.path.join(self._follow(folder), base)
-            if thread := self._find_mount(at):
-                return thread
-            try:
-                at = os.path.normpath(os.path.join(os.path.dirname(at), self._system.read_link(at)))
-            except OSError:
-                return None  # no link, or nothing
-        return None
+        return self._find_mount(self._resolve(self.absolute(path)))
 
-    def _follow(self, folder: str, links: int = MOST_LINKS) -> str:
-        """Where a folder really is, up to the first part of it that can hang."""
-        if folder not in self._folders:
-            self._folders[folder] = self._resolve(folder, links)
-        return self._folders[folder]
-
-    def _resolve(self, folder: str, links: int) -> str:
-        front, base = os.path.split(folder)
+    def _resolve(self, path: str, links: int = MOST_LINKS) -> str:
+        """Where a name leads, up to the first part of it that can hang."""
+        front, base = os.path.split(path)
         if not base:
-            return folder
-        at = os.path.join(self._follow(front, links), base)
-        if self._find_mount(at):
+            return path
+        if front not in self._folders:
+            self._folders[front] = self._resolve(front, links)
+        at = os.path.join(self._folders[front], base)
+        if not links or self._find_mount(at):
             return at
         try:
             target = self._system.read_link(at)
         except OSError:
-            return at
-        target = os.path.normpath(os.path.join(os.path.dirname(at), target))
-        return self._follow(target, links - 1) if links else at
+            return at  # no link, or nothing
+        return self._resolve(os.path.normpath(os.path.join(os.path.dirname(at), target)), links - 1)
 
     def _find_mount(self, at: str) -> MountThread | None:
         return next((thread for point, thread in self._points if is_under(at, point)), None)
