@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import errno
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from tailmerge.match import Seen
@@ -167,6 +168,21 @@ def is_read(source: Source, until: int) -> bool:
 def plain_look(source: Source, size: int = 0) -> Look:
     """What a look finds that finds this file, of this size, and nothing else."""
     return Look(reads=((source, size),), held=1)
+
+
+def order_by_age(rotated: Iterable[Generation], files: Iterable[Seen]) -> tuple[Generation, ...]:
+    """The oldest first, as these files are, of which the names tell.
+
+    One without a name, deleted or out of sight, stays behind all that was before it: what is
+    still to be read of an older file comes first.
+    """
+    order = {file.path: index for index, file in enumerate(files)}
+    places: dict[Generation, int] = {}
+    behind = -1
+    for generation in rotated:
+        places[generation] = order.get(generation.path or "", behind)
+        behind = max(behind, places[generation])
+    return tuple(sorted(places, key=places.__getitem__))
 
 
 class Findings:

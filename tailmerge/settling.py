@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from tailmerge.beside import NOTHING, Beside
 from tailmerge.candidates import Candidates, Unclear
-from tailmerge.generation import Findings, Generation
+from tailmerge.generation import Findings, Generation, order_by_age
 from tailmerge.halves import Halves, has_original, is_examined, is_in_the_making
 from tailmerge.inheritance import Inheritance
 from tailmerge.keeping import Keeping
@@ -173,9 +173,7 @@ class Settling:
         self._put_in_order(rotated, now)
 
     def _put_in_order(self, rotated: list[Seen], now: float) -> None:
-        order = {file.path: index for index, file in enumerate(rotated)}
-        by_age = sorted(self.keeping.rotated, key=lambda g: order.get(g.path or "", -1))
-        self.keeping.rotated = tuple(by_age)
+        self.keeping.rotated = order_by_age(self.keeping.rotated, rotated)
         if rotated:
             self.newest = rotated[-1]
         for generation in self.keeping.rotated:

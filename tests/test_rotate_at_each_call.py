@@ -7,6 +7,7 @@ and the log is turned over before another one of them each time; the next run re
 from __future__ import annotations
 
 import asyncio
+import gzip
 import itertools
 import os
 import shutil
@@ -36,6 +37,19 @@ class Turning(System):
         self.left -= 1
         if self.left == 0:
             self.turn()
+
+
+class Stepping(Turning):
+    """Does the first of these steps before its call of this number, the next a few calls on."""
+
+    def __init__(self, number: int, gap: int, steps: list[Callable[[], None]]) -> None:
+        self.steps = steps
+        self.gap = gap
+        super().__init__(number, self.step)
+
+    def step(self) -> None:
+        self.steps.pop(0)()
+        self.left = self.gap if self.steps else 0
 
 
 def _turning(name: str) -> Callable[..., Any]:
@@ -158,6 +172,51 @@ def test_of_what_nothing_is_known_the_older_comes_first(
             turn_over()
         merge(*both)
         assert merged() == BEFORE + behind, number
+        if over:
+            break
+    assert number > 20
+
+
+def compress(old: bytes, behind: bytes) -> list[Callable[[], None]]:
+    """What logrotate does, step by step, where the compressed copies go to another folder."""
+
+    def shift() -> None:
+        if Path("old/a.log.1.gz").exists():
+            os.rename("old/a.log.1.gz", "old/a.log.2.gz")
+
+    packed = gzip.compress(old)
+    return [
+        shift,
+        lambda: append("old/a.log.1", old),
+        lambda: os.truncate("a.log", 0),
+        lambda: append("old/a.log.1.gz", packed[:40]),
+        lambda: append("old/a.log.1.gz", packed[40:]),
+        lambda: os.unlink("old/a.log.1"),
+        lambda: append("a.log", behind),
+    ]
+
+
+def test_a_copy_that_is_deleted_while_it_is_read_stays_behind_the_older_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rotation while the run begins, one of its steps every eight calls: the copy of what was
+    never read was found, then deleted for a compressed one, and came before the rest of the
+    file before it."""
+    names = ("a.log", "old/*")
+    for number in in_folders(tmp_path, monkeypatch):
+        os.mkdir("old")
+        append("a.log", BEFORE[:300])
+        merge(*names)
+        append("a.log", BEFORE[300:])
+        for step in compress(BEFORE, MEANWHILE):
+            step()
+        steps = compress(MEANWHILE, BEHIND)
+        merge(*names, system=Stepping(number, 8, steps))
+        over = len(steps) == 7  # it has no more calls
+        for step in steps:
+            step()
+        merge(*names)
+        assert merged() == BEFORE + MEANWHILE + BEHIND, number
         if over:
             break
     assert number > 20
