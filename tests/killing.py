@@ -12,7 +12,10 @@ import asyncio
 import collections
 import contextlib
 import errno
+import functools
+import gc
 import gzip
+import hashlib
 import importlib
 import json
 import os
@@ -91,6 +94,14 @@ class Killing(System):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def no_stamp(n: int) -> bytes:
+    return b""
+
+
+def time_stamp(n: int) -> bytes:
+    return b"2026-11-24 12:%02d:%02d " % (n // 60 % 60, n % 60)
+
+
 class Scene:
     """A folder with inputs; `lines` is what must come out, in order within each input."""
 
@@ -106,20 +117,27 @@ class Scene:
         """Lines may be missing."""
         self.is_labelled = False
         """Lines are expected with the label "NAME: " before them."""
-        self.stamp: Callable[[int], bytes] = lambda n: b""
+        self.stamp = no_stamp
         """What the n-th line that is appended begins with."""
 
     def append(self, name: str, count: int, series: str = "") -> None:
-        lines = [
-            b"%s%s %06d %s\n"
-            % (self.stamp(n), (series or name).encode(), self.count + n, b"x" * (n % 90))
-            for n in range(count)
-        ]
+        lines = make_lines((series or name).encode(), self.count, count, self.stamp)
         self.count += count
         label = f"{name}: ".encode() if self.is_labelled else b""
-        self.files.setdefault(series or name, []).extend(label + line for line in lines)
+        expected = [label + line for line in lines] if label else lines
+        self.files.setdefault(series or name, []).extend(expected)
         with open(name, "ab") as file:
             file.write(b"".join(lines))
+
+
+@functools.lru_cache(maxsize=20)
+def make_lines(
+    name: bytes, first: int, count: int, stamp: Callable[[int], bytes]
+) -> tuple[bytes, ...]:
+    """Numbered lines of all lengths; each kill of a scenario begins with the same ones."""
+    return tuple(
+        b"%s%s %06d %s\n" % (stamp(n), name, first + n, b"x" * (n % 90)) for n in range(count)
+    )
 
 
 STREAM = False
@@ -270,7 +288,7 @@ def synced(scene: Scene) -> dict[str, Any]:
 
 def ordered(scene: Scene) -> dict[str, Any]:
     """Batches of lines from several inputs, which no input has again as they are."""
-    scene.stamp = lambda n: b"2026-11-24 12:%02d:%02d " % (n // 60 % 60, n % 60)
+    scene.stamp = time_stamp
     for name in "ab":
         scene.append(name, 1500)
     run(sort=True)
@@ -594,9 +612,24 @@ def recover(how: dict[str, Any]) -> str:
     return " ".join(verdicts) or "none"
 
 
+RIGHT: set[tuple[bytes, tuple[int, ...]]] = set()
+"""Outputs that were compared and are right: most kills come to the same one."""
+
+
 def differences(scene: Scene, torn_allowed: bool) -> list[str]:
     """What is wrong with the output."""
     got = b"".join(Path(name).read_bytes() for name in ("m.1", "m") if os.path.exists(name))
+    counts = tuple(map(len, (*scene.files.values(), scene.foreign)))  # of lines always the same
+    proof = (hashlib.blake2b(got).digest(), counts)
+    if proof not in RIGHT:
+        if problems := compare(got, scene, torn_allowed):
+            return problems
+        RIGHT.add(proof)
+    return []
+
+
+def compare(got: bytes, scene: Scene, torn_allowed: bool) -> list[str]:
+    """What is wrong with these bytes."""
     lines = got.splitlines(keepends=True)
     counts = collections.Counter(lines)
     problems = []
@@ -629,6 +662,7 @@ def differences(scene: Scene, torn_allowed: bool) -> list[str]:
 
 def main(scenario: str, after: str, step: int, *parts: float) -> dict[str, Any]:
     """Kill at each `step`-th operation; of several parts each begins one behind the one before."""
+    gc.freeze()  # a fork copies what the collector touches
     kills, problems = 0, []
     verdicts: collections.Counter[str] = collections.Counter()
     for number, part in enumerate(parts):

@@ -17,7 +17,7 @@ PROGRAM = Path(__file__).with_name("killing.py")
 
 pytestmark = pytest.mark.timeout(150)
 
-ALIKE = ("stretched_late", "kept_shortened")
+ALIKE = ("killed", "stretched_late", "kept_shortened")
 """What takes long and is much like another one: at every second operation always."""
 
 EVEN = ("together", "rotated", "ordered")
