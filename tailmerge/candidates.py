@@ -72,17 +72,15 @@ class Candidates:
         try:
             if isinstance(answer, OSError):
                 raise answer
-            source = open_any(self._system, file.path, self._hands, check=answer is None)
-            if answer and isinstance(source, PackedSource):
-                source.is_whole(*answer)
+            source = open_any(
+                self._system, file.path, self._hands, file=file.identity, check=answer is None
+            )
         except OSError as error:  # renamed since it was seen, or closed to us, or damaged
             self._failed[file.path] = error
             return None
-        if source.identity == file.identity:
-            return source
-        source.close()
-        self._failed[file.path] = FileNotFoundError(file.path)
-        return None
+        if answer and isinstance(source, PackedSource):
+            source.is_whole(*answer)
+        return source
 
     def fits(self, position: Position, file: Seen) -> bool:
         """Whether a file holds what a position recorded.

@@ -119,10 +119,8 @@ class Examiner:
             case.done = True
 
     def _examine(self, file: Seen) -> Examined | None:
-        source = open_any(self._system, file.path, check=False)
+        source = open_any(self._system, file.path, file=file.identity, check=False)
         try:
-            if source.identity != file.identity:
-                raise FileNotFoundError(file.path)  # renamed since
             if not isinstance(source, PackedSource):
                 return None  # its name only looks so
             return Examined(source.size(lambda: self._stopped), source.end)

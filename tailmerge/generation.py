@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import errno
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from tailmerge.match import Seen
@@ -170,18 +170,25 @@ def plain_look(source: Source, size: int = 0) -> Look:
     return Look(reads=((source, size),), held=1)
 
 
-def order_by_age(rotated: Iterable[Generation], files: Iterable[Seen]) -> tuple[Generation, ...]:
+def order_by_age(
+    rotated: Iterable[Generation], files: Sequence[Seen], copies: Mapping[Identity, Identity]
+) -> tuple[Generation, ...]:
     """The oldest first, as these files are, of which the names tell.
 
-    One without a name, deleted or out of sight, stays behind all that was before it: what is
-    still to be read of an older file comes first.
+    One without a name, deleted or out of sight, takes the place of its copy (`copies`, by the
+    originals); without a copy it stays behind all that was before it. What is still to be
+    read of an older file comes first.
     """
-    order = {file.path: index for index, file in enumerate(files)}
+    order = {file.identity: index for index, file in enumerate(files)}
+    named = {file.path: file.identity for file in files}
     places: dict[Generation, int] = {}
     behind = -1
     for generation in rotated:
-        places[generation] = order.get(generation.path or "", behind)
-        behind = max(behind, places[generation])
+        source = generation.source
+        file = named.get(generation.path or "") or (source and copies.get(source.identity))
+        place = order.get(file, behind) if file else behind
+        places[generation] = place
+        behind = max(behind, place)
     return tuple(sorted(places, key=places.__getitem__))
 
 

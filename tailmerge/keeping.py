@@ -152,11 +152,10 @@ class Keeping:
         Raises:
             OSError: nothing can be known of it.
         """
-        whole = time.time() - file.modified >= WRITTEN_SECONDS
-        source = open_any(self._system, file.path, self._registry.hands, check=not whole)
+        check = time.time() - file.modified < WRITTEN_SECONDS
+        hands = self._registry.hands
+        source = open_any(self._system, file.path, hands, file=file.identity, check=check)
         try:
-            if source.identity != file.identity:
-                raise FileNotFoundError(file.path)  # renamed this moment
             if isinstance(source, PackedSource):
                 position, size = source.packed_position(), file.size
             else:
@@ -169,14 +168,14 @@ class Keeping:
         self.rotated += (generation,)
         self._registry.claim(file.identity, self, generation)
 
-    def remember_copies(self, copies: Iterable[Seen], candidates: Candidates) -> None:
+    def remember_copies(self, files: Iterable[Seen], candidates: Candidates) -> None:
         """A compressed copy whose original is deleted is all that a later run finds of it.
 
         Where the original's writer went on after it was compressed, the position lies behind
         the copy's end, and would not tell it.
         """
-        for file in copies:
-            copy = candidates.open(file)
+        for file in files:
+            copy = candidates.open(file) if file.compressed else None
             for generation in list(self.rotated) if copy else ():
                 source = generation.source
                 if not copy or not source or not source.is_deleted():

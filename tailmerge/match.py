@@ -44,8 +44,8 @@ class Matching(NamedTuple, Generic[P]):
 
     pairs: list[tuple[P, Seen]]
     """Goes on at its position."""
-    copies: list[Seen]
-    """Not read while the original stands."""
+    copies: list[tuple[Seen, Seen]]
+    """A copy, not read while its original stands, and that original."""
     new: list[Seen]
     """Read in full, in this order."""
     gone: list[P]
@@ -81,7 +81,7 @@ def match(
         for owner, position in waiting:
             fitting = [f for f in left if fits(position, f)]
             if position.offset == 0:  # what is somebody's copy is not its file
-                fitting = [f for f in fitting if not _is_copy_of(f, standing, is_copy)]
+                fitting = [f for f in fitting if not _find_original(f, standing, is_copy)]
             if not fitting:
                 gone.append(owner)
                 continue
@@ -89,13 +89,15 @@ def match(
             pairs.append((owner, chosen))
             left.remove(chosen)
     matched = [file for _, file in pairs]
-    copies: list[Seen] = []
+    copies: list[tuple[Seen, Seen]] = []
     new: list[Seen] = []
     for file in left:
         others = [*standing, *(f for f in left if f.live or not f.compressed)]
         others = [other for other in others if not _holds_a_header(file, other)]
-        copied = _is_copy_of(file, [*matched, *others], is_copy)
-        (copies if copied else new).append(file)
+        if original := _find_original(file, [*matched, *others], is_copy):
+            copies.append((file, original))
+        else:
+            new.append(file)
     return Matching(pairs, copies, new, gone)
 
 
@@ -108,14 +110,16 @@ def _holds_a_header(file: Seen, live: Seen) -> bool:
     return live.live and file.quiet and file.size <= min(HEAD, live.size - 1)
 
 
-def _is_copy_of(file: Seen, others: Sequence[Seen], is_copy: Callable[[Seen, Seen], bool]) -> bool:
-    return any(_is_copy(file, other, is_copy) for other in others)
+def _find_original(
+    file: Seen, others: Sequence[Seen], is_copy: Callable[[Seen, Seen], bool]
+) -> Seen | None:
+    return next((other for other in others if _is_copy(file, other, is_copy)), None)
 
 
 def _choose(fitting: list[Seen], is_copy: Callable[[Seen, Seen], bool]) -> Seen:
     """The oldest file that is not merely a copy of another one that fits."""
     for file in fitting:
-        if not _is_copy_of(file, fitting, is_copy):
+        if not _find_original(file, fitting, is_copy):
             return file
     return fitting[0]
 

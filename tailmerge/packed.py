@@ -252,19 +252,27 @@ def find_compression(start: bytes) -> str | None:
 
 
 def open_any(
-    system: System, path: str, hands: Hands | None = None, *, check: bool = True
+    system: System,
+    path: str,
+    hands: Hands | None = None,
+    *,
+    file: Identity | None = None,
+    check: bool = True,
 ) -> Source:
     """Open a regular file, compressed or not, to be read from its first byte.
 
-    Where there are too many open ones `hands` close some. `check`: that a compressed one is
-    whole, for which all of it is decompressed.
+    Where there are too many open ones `hands` close some. `file`: the one that is meant.
+    `check`: that a compressed one is whole, for which all of it is decompressed.
 
     Raises:
+        FileNotFoundError: there is none, or another one has its name by now.
         NotThereYet: it is compressed and has no end mark.
         OSError: it cannot be opened, it is no regular file, or nothing here decompresses it.
     """
     plain = open_source(system, path, hands)
     try:
+        if file not in (None, plain.identity):
+            raise FileNotFoundError(path)
         kind = find_compression(plain.read_at(6, 0))
         if kind is None:
             return plain

@@ -6,8 +6,9 @@ what is to be read is opened, oldest first.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple
 
 from tailmerge.beside import NOTHING, Beside
@@ -82,8 +83,8 @@ class Settling:
         """None: none was met."""
         self._unpassed: frozenset[Identity] = NOTHING
         """Files to be passed over that could not be opened so far."""
-        self._copies: Sequence[Seen] = ()
-        """Compressed files whose originals are held open."""
+        self._copies: Mapping[Identity, Identity] = MappingProxyType({})
+        """The copies that stand beside originals that are held open, by the originals."""
 
     @property
     def _inheritance(self) -> Inheritance:
@@ -173,7 +174,7 @@ class Settling:
         self._put_in_order(rotated, now)
 
     def _put_in_order(self, rotated: list[Seen], now: float) -> None:
-        self.keeping.rotated = order_by_age(self.keeping.rotated, rotated)
+        self.keeping.rotated = order_by_age(self.keeping.rotated, rotated, self._copies)
         if rotated:
             self.newest = rotated[-1]
         for generation in self.keeping.rotated:
@@ -210,11 +211,10 @@ class Settling:
                     failed.append((unclear.file, unclear.error))
                     unknown = [file for file in unknown if file is not unclear.file]
             self.waits = self.waits or bool(matching.copies)
-            self._copies = tuple(file for file in matching.copies if file.compressed)
-            self.keeping.remember_copies(self._copies, candidates)
+            self._copies = {original.identity: copy.identity for copy, original in matching.copies}
+            self.keeping.remember_copies((copy for copy, _ in matching.copies), candidates)
             if any(file.live for file in matching.new):
-                copies = frozenset(file.identity for file in matching.copies)
-                self.beside.came_up_together = copies or NOTHING
+                self.beside.came_up_together = frozenset(self._copies.values()) or NOTHING
             for generation, file in matching.pairs:
                 try:
                     self._go_on(generation, file, cut, candidates, found, now)
@@ -274,9 +274,9 @@ class Settling:
                 found = self.beside.find_rotated(float("inf"))
             except OSError:
                 return  # what is not seen is not known, and looked for by the next run
-            self._copies = [f for f in found if f.compressed and f.identity not in known]
+            unknown = [file for file in found if file.identity not in known]
             with Candidates(self._system, held, registry.hands, registry.examiner) as candidates:
-                self.keeping.remember_copies(self._copies, candidates)
+                self.keeping.remember_copies(unknown, candidates)
 
     def _compare(
         self, unknown: list[Seen], standing: list[Seen], candidates: Candidates, now: float
