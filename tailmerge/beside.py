@@ -147,7 +147,9 @@ class Beside:
                 quiet=quiet,
                 apart=form.apart,
             )
-            # By device and inode: a link beside a file is the same file once more.
+            # By device and inode: a link beside a file is the same file once more, and where
+            # there is none the file has moved on to the next name.
+            moved = moved or (file in files and status.st_nlink == 1)
             files[file] = (age_order(rotated, status.st_mtime), seen)
         self.failed = tuple(failed)
         self.apart = tuple((os.path.join(folder, ""), error) for folder, error in apart)

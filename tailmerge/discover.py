@@ -7,11 +7,12 @@ own and touches nothing that others own: it only asks for names and what they ar
 from __future__ import annotations
 
 import enum
+import fnmatch
 import glob
 import os
 import stat
 import time
-from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -126,16 +127,19 @@ def discover(
     system: System,
     known: Container[str] = frozenset(),
     unchanged: Unchanged | None = None,
+    remembered: Collection[str] = (),
 ) -> Discovery:
     """Look at names and patterns, `known` names left out; blocks, so call it on a lane.
 
-    `unchanged` knows what need not be asked for again.
+    `unchanged` knows what need not be asked for again. `remembered` are the absolute names of
+    files that an earlier run read.
     """
     found: list[Found] = []
     unmatched = []
     failed: dict[str, OSError] = {}
     met = set()
     folders: dict[str, None] = {}
+    looked_into: dict[str, list[str]] = {}
     places = Places(system.absolute)
     for name in names:
         if is_pattern(name) and (error := _find_silence(name, system)):
@@ -149,7 +153,8 @@ def discover(
             matches = sorted(glob.glob(name, recursive=True))
             if not matches:
                 unmatched.append(name)
-            folders.update(dict.fromkeys(_find_folders(os.path.dirname(name))))
+            looked_into[name] = _find_folders(os.path.dirname(name))
+            folders.update(dict.fromkeys(looked_into[name]))
         else:
             matches = [name]
         folders.update((os.path.dirname(match), None) for match in matches if match != STDIN)
@@ -160,6 +165,8 @@ def discover(
         if unchanged and asked:
             unchanged.note(name, time.thread_time() - begun)
         found += [_identify(match, system, places, matched=match != name) for match in fresh]
+    rotated = dict.fromkeys(_recall(looked_into, found, remembered, system))
+    found += [_identify(name, system, places, matched=True) for name in rotated]
     named = tuple((folder, system.absolute(folder or ".")) for folder in folders)
     return Discovery(tuple(found), tuple(unmatched), failed, named)
 
@@ -193,6 +200,47 @@ def _find_folders(pattern: str) -> list[str]:
         return [pattern]
     folders = sorted(glob.glob(os.path.join(pattern, ""), recursive=True))
     return [folder.rstrip(os.sep) or os.sep for folder in folders]
+
+
+def _recall(
+    looked_into: Mapping[str, Iterable[str]],
+    found: Iterable[Found],
+    remembered: Collection[str],
+    system: System,
+) -> Iterator[str]:
+    """Files that match one of the patterns, were read by an earlier run, and were rotated away.
+
+    What rotated from them is theirs, and not an input of its own, until they come up again.
+    """
+    there = {file.absolute for file in found}
+    missing: dict[str, list[str]] = {}
+    for path in remembered:
+        if path not in there:
+            missing.setdefault(os.path.dirname(path), []).append(os.path.basename(path))
+    forms = {os.path.basename(root) for path in there for root in find_roots(path)}
+    for pattern, folders in looked_into.items() if missing else ():
+        last = os.path.basename(pattern)
+        for folder in folders:
+            bases = missing.get(system.absolute(folder or "."), ())
+            matching = [base for base in bases if _fits(base, last)]
+            if matching:
+                beside = forms | _list_roots(folder, system)
+                yield from (os.path.join(folder, base) for base in matching if base in beside)
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """Whether `glob` finds a file of this name by this last part of a pattern."""
+    is_hidden = name.startswith(".") and not pattern.startswith(".")
+    return not is_hidden and fnmatch.fnmatchcase(name, pattern)
+
+
+def _list_roots(folder: str, system: System) -> set[str]:
+    """Of which names the files of a folder could be rotated forms."""
+    try:
+        names = system.names(folder or ".")
+        return {root for name in names for root in find_roots(name)}
+    except OSError:
+        return set()  # closed to us
 
 
 class Places:

@@ -20,6 +20,10 @@ TICK_SECONDS = 2.0
 """How coarse the time may be at which a folder says that it was changed."""
 
 
+Stamp = tuple[int, int] | None
+"""When a folder was changed, by two clocks of its file system, nanoseconds; None: not there."""
+
+
 class Form(NamedTuple):
     """A rotated name, and where it was found."""
 
@@ -34,6 +38,8 @@ class _Apart(NamedTuple):
     """A listing of all folders that were named."""
 
     begun: float
+    stamps: dict[str, Stamp]
+    """When each folder, as it is spelled, had been changed last."""
     groups: dict[str, list[tuple[str, Rotated]]]
     """By the last part of what it rotated from: the folder, and the name there."""
     errors: dict[str, OSError]
@@ -47,7 +53,7 @@ class Folders:
         """`clock` tells when a listing is made; None: at the time it was asked for."""
         self._system = system
         self._clock = clock
-        self._listings: dict[str, tuple[float, dict[str, list[Rotated]]]] = {}
+        self._listings: dict[str, tuple[float, Stamp, dict[str, list[Rotated]]]] = {}
         self._apart: _Apart | None = None
         self.named: dict[str, str] = {}
         """How each folder that was named is spelled, by its absolute name. Replaced, never
@@ -96,8 +102,24 @@ class Folders:
         folder, base = os.path.split(path)
         listed = self._listings.get(folder)
         if listed is None or listed[0] < since:
-            listed = self._listings[folder] = (self._begin(since), self._list(folder, folder))
-        return listed[1].get(base, [])
+            begun, stamp = self._begin(since), self._stamp(folder)
+            listed = self._listings[folder] = (begun, stamp, self._list(folder, folder))
+        return listed[2].get(base, [])
+
+    def has_changed(self, path: str) -> bool:
+        """Whether names moved since the listings were made that show the forms of `path`."""
+        folder = os.path.dirname(path)
+        stamps = dict(self._apart.stamps) if self._apart else {}
+        if listed := self._listings.get(folder):
+            stamps[folder] = listed[1]
+        return any(self._stamp(folder) != stamp for folder, stamp in stamps.items())
+
+    def _stamp(self, folder: str) -> Stamp:
+        try:
+            status = self._system.stat(folder or ".")
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_ctime_ns
 
     def find_forms(
         self,
@@ -133,8 +155,9 @@ class Folders:
     def _find_apart(self, since: float) -> _Apart:
         """What stands in all named folders."""
         if self._apart is None or self._apart.begun < since:
-            apart = _Apart(self._begin(since), {}, {})
+            apart = _Apart(self._begin(since), {}, {}, {})
             for folder, spelled in self.named.items():
+                apart.stamps[spelled] = self._stamp(spelled)
                 try:
                     listed = self._list(spelled, folder)
                 except OSError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Container, Iterable
 
 from tailmerge.batch import Batch
 from tailmerge.discover import (
@@ -78,6 +78,8 @@ class Own:
         """What was in the output before this run."""
         self._inputs: list[Position] = []
         """What earlier runs read, until the registry knows."""
+        self._remembered: Collection[str] = ()
+        """The inputs they came from, by their absolute names, until the names are looked at."""
         self._beginnings: tuple[Record, ...] = ()
         """Batches that an output began with. Replaced, never changed: two threads have it."""
         self._ahead: Ahead | None = None
@@ -113,6 +115,8 @@ class Own:
                 if state.mark and state.mark.path != path and not overwrite:
                     raise others_state(self._state_path, state.mark.path)
                 self._learn(state)
+                if not overwrite:
+                    self._remembered = {entry.series for entry in state.entries.values()}
         self._remember_content()
 
     def _learn(self, state: State) -> None:
@@ -198,7 +202,8 @@ class Own:
         or were the output.
         """
         self._files |= outputs
-        discovery = discover(names, self._inputs_system, known, self._unchanged)
+        remembered, self._remembered = self._remembered, ()
+        discovery = discover(names, self._inputs_system, known, self._unchanged, remembered)
         found = (file for file in discovery.found if file.kind is not Kind.STDIN)
         files, places = self._files | self._find_states(), Places(self._inputs_system.real)
         return discovery, {file.name for file in found if self._is_ours(file, files, places)}

@@ -274,6 +274,9 @@ class Series:
         self._settling.settle(rotated, live, found, first, now)
         if live and not (was_seen and holder.is_as_seen(live)):
             found.doubtful = True
+        lacks_file = any(g.position and g.path is None for g in self.keeping.rotated)
+        if lacks_file and self.folders.has_changed(self.path):
+            found.doubtful = True  # it may have a name that was not listed yet
         if found.missing and not any(self.keeping):
             self._registry.tell_missing(self.keeping.name)
 

@@ -269,3 +269,44 @@ def test_what_is_not_read_is_said_once_however_often_the_pattern_is_looked_at(
     assert len(set(words)) == len(words)
     assert {"b.log: is the output, skipped", "s.log: is a socket, not read"} <= set(words), words
     assert Path("b.log").read_bytes() == b"of the output\na line\n"
+
+
+def recall(*names: str, remembered: tuple[str, ...]) -> list[tuple[str, Kind]]:
+    absolute = [os.path.abspath(name) for name in remembered]
+    found = discover(names, System(), remembered=absolute).found
+    return [(file.name, file.kind) for file in found]
+
+
+def test_a_file_that_was_read_and_is_rotated_away_is_found_by_its_pattern() -> None:
+    """Or what rotated from it would be an input of its own, the newest file before the older."""
+    append("a.log.1", b"1\n")
+    assert recall("a.log*", remembered=("a.log",)) == [
+        ("a.log.1", Kind.FILE),
+        ("a.log", Kind.MISSING),
+    ]
+    assert recall("a*.log", remembered=("a.log",)) == [("a.log", Kind.MISSING)]
+    assert recall("./?.log", remembered=("a.log",)) == [("./a.log", Kind.MISSING)]
+    assert recall("a.log.*", remembered=("a.log",)) == [("a.log.1", Kind.FILE)]
+    assert recall("*.log", remembered=()) == []
+    assert recall("a.log.1", remembered=("a.log",)) == [("a.log.1", Kind.FILE)]
+
+
+def test_a_file_that_was_read_and_left_no_rotated_form_is_gone() -> None:
+    """Ten thousand containers may have come and gone."""
+    append("b.log", b"1\n")
+    assert recall("*.log", remembered=("a.log",)) == [("b.log", Kind.FILE)]
+
+
+def test_a_form_in_a_folder_that_is_named_too_tells_of_the_file_that_was_read() -> None:
+    os.mkdir("old")
+    append("old/a.log.1", b"1\n")
+    assert recall("*.log", "old/*", remembered=("a.log",)) == [
+        ("old/a.log.1", Kind.FILE),
+        ("a.log", Kind.MISSING),
+    ]
+
+
+def test_a_hidden_file_that_was_read_is_found_by_a_pattern_of_hidden_ones_alone() -> None:
+    append(".a.log.1", b"1\n")
+    assert recall("*.log", remembered=(".a.log",)) == []
+    assert recall(".*.log", remembered=(".a.log",)) == [(".a.log", Kind.MISSING)]
