@@ -217,8 +217,10 @@ def _recall(
     for path in remembered:
         if path not in there:
             missing.setdefault(os.path.dirname(path), []).append(os.path.basename(path))
+    if not missing:
+        return
     forms = {os.path.basename(root) for path in there for root in find_roots(path)}
-    for pattern, folders in looked_into.items() if missing else ():
+    for pattern, folders in looked_into.items():
         last = os.path.basename(pattern)
         for folder in folders:
             bases = missing.get(system.absolute(folder or "."), ())

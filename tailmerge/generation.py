@@ -218,6 +218,8 @@ class Findings:
         """Nothing is decided: a large compressed file is being decompressed."""
         self.doubtful = False
         """What the live file holds may be newer than the listing of its folder."""
+        self.is_relisted = False
+        """It was in doubt because names moved; once a look, for a folder may never be at rest."""
         self.blind = False
         """The beginning of a file could not be read."""
         self.finish: list[Source] = []

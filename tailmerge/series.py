@@ -275,8 +275,8 @@ class Series:
         if live and not (was_seen and holder.is_as_seen(live)):
             found.doubtful = True
         lacks_file = any(g.position and g.path is None for g in self.keeping.rotated)
-        if lacks_file and self.folders.has_changed(self.path):
-            found.doubtful = True  # it may have a name that was not listed yet
+        if lacks_file and not found.is_relisted and self.folders.has_changed(self.path):
+            found.doubtful = found.is_relisted = True  # it may have a name that was not listed
         if found.missing and not any(self.keeping):
             self._registry.tell_missing(self.keeping.name)
 
