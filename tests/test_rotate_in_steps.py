@@ -1,0 +1,181 @@
+"""Rotations whose every step falls between any two system calls of a run, at random.
+
+test_rotate_at_each_call.py turns a log over in one go. A real rotation takes its time: names
+move one after the other, a copy is made and the log is cut, a file is compressed and then
+deleted, and the program goes on writing all the while. Same seed, same rotations; what a call
+meets depends on the machine a little.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import os
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import append
+from test_rotate_at_each_call import CALLS
+
+from tailmerge import run_fully_async
+from tailmerge.system import System
+
+MOST_ROTATIONS = 5
+KEPT = 7
+"""No file is rotated out of sight: nobody has what was in it."""
+
+Step = Callable[[], None]
+
+
+class Log:
+    """A program's log and whoever rotates it."""
+
+    def __init__(self, chance: random.Random, way: str, compress: str, folder: str) -> None:
+        """`way`: "copytruncate" or "create". `compress`: "no", "now" or "later". `folder`: where
+        the rotated files go."""
+        self.written: list[bytes] = []
+        self.rotations = 0
+        self._chance = chance
+        self._way = way
+        self._compress = compress
+        self._front = os.path.join(folder, "a.log.")
+
+    def write(self) -> None:
+        count = self._chance.choice((0, 1, 2, 3, 20, 100))
+        first = len(self.written)
+        lines = [b"line %06d %s\n" % (n, b"x" * (n % 40)) for n in range(first, first + count)]
+        self.written += lines
+        if lines:
+            append("a.log", b"".join(lines))
+
+    def rotate(self) -> Iterator[Step]:
+        """The steps of one rotation; the program writes between them.
+
+        But not between the copying and the cutting: what comes then nobody has.
+        """
+        self.rotations += 1
+        if self._compress == "later" and os.path.exists(self._front + "1"):
+            yield from self._pack()
+        yield self._shift
+        if self._way == "copytruncate":
+            yield self._copy
+            yield lambda: os.truncate("a.log", 0)
+        else:
+            yield self._rename
+            if self._chance.random() < 0.7:
+                yield lambda: append("a.log", b"")
+        if self._chance.random() < 0.5:
+            yield self.write
+        if self._compress == "now":
+            yield from self._pack()
+
+    def _shift(self) -> None:
+        for number in range(KEPT, 0, -1):
+            for suffix in (".gz", ""):
+                if os.path.exists(name := f"{self._front}{number}{suffix}"):
+                    os.rename(name, f"{self._front}{number + 1}{suffix}")
+
+    def _copy(self) -> None:
+        append("a.log", b"")
+        shutil.copyfile("a.log", self._front + "1")
+
+    def _rename(self) -> None:
+        append("a.log", b"")
+        os.rename("a.log", self._front + "1")
+
+    def _pack(self) -> Iterator[Step]:
+        original, packed = self._front + "1", self._front + "1.gz"
+        data = gzip.compress(Path(original).read_bytes())
+        yield lambda: append(packed, data[: len(data) // 2])
+        if self._chance.random() < 0.3:
+            yield self.write
+        yield lambda: append(packed, data[len(data) // 2 :])
+        yield lambda: shutil.copystat(original, packed)
+        yield lambda: os.unlink(original)
+
+
+class Interleaved(System):
+    """Does the next of these steps before its call of this number, the others soon after."""
+
+    def __init__(self, steps: Iterator[Step], first: int, gaps: Iterator[int]) -> None:
+        self.left = first
+        self.steps = steps
+        self.gaps = gaps
+
+    def pass_call(self) -> None:
+        self.left -= 1
+        while self.left == 0 and (step := next(self.steps, None)):
+            step()
+            self.left += next(self.gaps)
+
+
+def _interleaved(name: str) -> Callable[..., Any]:
+    def call(self: Interleaved, *args: Any) -> Any:
+        self.pass_call()
+        return getattr(System, name)(self, *args)
+
+    return call
+
+
+for _name in CALLS:
+    setattr(Interleaved, _name, _interleaved(_name))
+
+
+def merge(names: tuple[str, ...], system: System | None = None) -> None:
+    how: dict[str, Any] = {"output_path": "m.log", "once": True, "state_path": "m.state"}
+    asyncio.run(run_fully_async(names, system=system, **how))
+
+
+def rotate_and_merge(seed: int) -> None:
+    chance = random.Random(seed)
+    os.mkdir("old")
+    folder = chance.choice(("", "old"))
+    names: tuple[str, ...] = (chance.choice(("a.log", "a.log*", "a*.log")),)
+    names += ("old/*",) if folder else ()
+    way = chance.choice(("copytruncate", "create"))
+    log = Log(chance, way, chance.choice(("no", "now", "later")), folder)
+    append("a.log", b"")
+    log.write()
+    merge(names)
+    for _ in range(chance.randint(1, 4)):
+        count = min(chance.choice((0, 1, 1, 2)), MOST_ROTATIONS - log.rotations)
+        steps = (step for _ in range(count) for step in log.rotate())
+        gap = chance.choice((0, 1, 3, 8, 13, 30))
+        gaps = iter(lambda gap=gap: gap if chance.random() < 0.8 else chance.randint(0, 20), -1)
+        if chance.random() < 0.4 and log.rotations < MOST_ROTATIONS:
+            for step in log.rotate():
+                step()
+        log.write()
+        merge(names, Interleaved(steps, chance.randint(1, 120), gaps))
+        for step in steps:
+            step()
+    merge(names)
+    append("a.log", b"last\n")
+    merge(names)
+    assert Path("m.log").read_bytes() == b"".join([*log.written, b"last\n"]), (seed, names, way)
+
+
+def in_folders_of_their_own(seeds: range, tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
+    for seed in seeds:
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        patch.chdir(folder)
+        rotate_and_merge(seed)
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("seeds", [range(1, 51), range(51, 101)], ids=str)
+def test_every_line_comes_once_and_in_order_whatever_a_call_meets(
+    seeds: range, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_folders_of_their_own(seeds, tmp_path, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_the_same_a_thousand_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_folders_of_their_own(range(1000, 2000), tmp_path, monkeypatch)
