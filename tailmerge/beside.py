@@ -115,7 +115,7 @@ class Beside:
         self._unlisted = tuple(failed if first else failed.intersection(self._unlisted))
 
     def _stat_forms(self, now: float) -> tuple[list[Seen], bool]:
-        """The forms that are listed, oldest first, and whether one of them was not there."""
+        """The forms that are listed, oldest first, and whether one was renamed meanwhile."""
         keeping = self._keeping
         live = keeping.live and keeping.live.source
         files, moved = {}, False
@@ -147,8 +147,8 @@ class Beside:
                 quiet=quiet,
                 apart=form.apart,
             )
-            # By device and inode: a link beside a file is the same file once more, and where
-            # there is none the file has moved on to the next name.
+            # By device and inode: a link beside a file is the same file once more. With two
+            # names here and one link it was renamed between the two questions.
             moved = moved or (file in files and status.st_nlink == 1)
             files[file] = (age_order(rotated, status.st_mtime), seen)
         self.failed = tuple(failed)

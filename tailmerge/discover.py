@@ -22,6 +22,9 @@ from tailmerge.system import Identity, System, identity
 
 STDIN = "-"
 
+ANY_FOLDER = "**"
+"""As the last part of a pattern it stands for all that is in them, too."""
+
 MOST_PASSED = 9
 """So often in a row a pattern is passed over: a server's clock may tell anything."""
 
@@ -153,7 +156,9 @@ def discover(
             matches = sorted(glob.glob(name, recursive=True))
             if not matches:
                 unmatched.append(name)
-            looked_into[name] = _find_folders(os.path.dirname(name))
+            front, last = os.path.split(name)
+            inside = _find_folders(name) if last == ANY_FOLDER else []
+            looked_into[name] = list(dict.fromkeys(_find_folders(front) + inside))
             folders.update(dict.fromkeys(looked_into[name]))
         else:
             matches = [name]
@@ -219,7 +224,8 @@ def _recall(
             missing.setdefault(os.path.dirname(path), []).append(os.path.basename(path))
     if not missing:
         return
-    forms = {os.path.basename(root) for path in there for root in find_roots(path)}
+    roots = {root for path in there for root in find_roots(path)}
+    forms = {os.path.basename(root) for root in roots - there}
     for pattern, folders in looked_into.items():
         last = os.path.basename(pattern)
         for folder in folders:

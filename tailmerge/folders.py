@@ -106,12 +106,17 @@ class Folders:
             listed = self._listings[folder] = (begun, stamp, self._list(folder, folder))
         return listed[2].get(base, [])
 
-    def has_changed(self, path: str) -> bool:
-        """Whether names moved since the listings were made that show the forms of `path`."""
+    def has_changed(self, path: str, absolute: str) -> bool:
+        """Whether names may have moved since the listings were made that show its forms.
+
+        Of the other folders only those are asked in which there were some: ten thousand may be
+        named.
+        """
         folder = os.path.dirname(path)
-        stamps = dict(self._apart.stamps) if self._apart else {}
-        if listed := self._listings.get(folder):
-            stamps[folder] = listed[1]
+        stamps = {folder: self._listings[folder][1]} if folder in self._listings else {}
+        if self._apart:
+            holding = {self.named[other] for other, _ in self._find_others(absolute, self._apart)}
+            stamps |= {other: self._apart.stamps[other] for other in holding}
         return any(self._stamp(folder) != stamp for folder, stamp in stamps.items())
 
     def _stamp(self, folder: str) -> Stamp:
@@ -138,7 +143,7 @@ class Folders:
         folder = os.path.dirname(path)
         for rotated in self.find_rotated(path, since):
             yield Form(os.path.join(folder, rotated.name), rotated, False)
-        own, base = os.path.split(absolute)
+        own = os.path.dirname(absolute)
         if self.named.keys() <= {own}:
             return
         apart = self._find_apart(since)
@@ -147,10 +152,16 @@ class Folders:
                 raise error
             if other != own and failed is not None:
                 failed.append((self.named[other], error))
+        for other, rotated in self._find_others(absolute, apart):
+            yield Form(os.path.join(self.named[other], rotated.name), rotated, True)
+
+    def _find_others(self, absolute: str, apart: _Apart) -> Iterator[tuple[str, Rotated]]:
+        """The forms of an input in folders that are not its own, and are not another one's."""
+        own, base = os.path.split(absolute)
         for other, rotated in apart.groups.get(base, ()):
             log = os.path.join(other, base)
             if other != own and log not in self._logs and log not in self._of_base(log):
-                yield Form(os.path.join(self.named[other], rotated.name), rotated, True)
+                yield other, rotated
 
     def _find_apart(self, since: float) -> _Apart:
         """What stands in all named folders."""

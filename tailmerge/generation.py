@@ -176,8 +176,8 @@ def order_by_age(
     """The oldest first, as these files are, of which the names tell.
 
     One without a name, deleted or out of sight, takes the place of its copy (`copies`, by the
-    originals); without a copy it stays behind all that was before it. What is still to be
-    read of an older file comes first.
+    originals); without a copy it stays behind all that is before it in `rotated`. What is
+    still to be read of an older file comes first.
     """
     order = {file.identity: index for index, file in enumerate(files)}
     named = {file.path: file.identity for file in files}

@@ -275,10 +275,13 @@ class Series:
         if live and not (was_seen and holder.is_as_seen(live)):
             found.doubtful = True
         lacks_file = any(g.position and g.path is None for g in self.keeping.rotated)
-        if lacks_file and not found.is_relisted and self.folders.has_changed(self.path):
+        if lacks_file and not found.is_relisted and self._names_moved():
             found.doubtful = found.is_relisted = True  # it may have a name that was not listed
         if found.missing and not any(self.keeping):
             self._registry.tell_missing(self.keeping.name)
+
+    def _names_moved(self) -> bool:
+        return self.folders.has_changed(self.path, self.keeping.name)
 
     def _glance(self, found: Findings) -> None:
         """See the beginning of what was empty: a cut before the first read is noticed.

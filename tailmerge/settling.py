@@ -84,7 +84,7 @@ class Settling:
         self._unpassed: frozenset[Identity] = NOTHING
         """Files to be passed over that could not be opened so far."""
         self._copies: Mapping[Identity, Identity] = MappingProxyType({})
-        """The copies that stand beside originals that are held open, by the originals."""
+        """By their originals, as they were matched last."""
 
     @property
     def _inheritance(self) -> Inheritance:
@@ -211,10 +211,12 @@ class Settling:
                     failed.append((unclear.file, unclear.error))
                     unknown = [file for file in unknown if file is not unclear.file]
             self.waits = self.waits or bool(matching.copies)
+            # Of several copies the newest counts, as their names tell.
             self._copies = {original.identity: copy.identity for copy, original in matching.copies}
             self.keeping.remember_copies((copy for copy, _ in matching.copies), candidates)
             if any(file.live for file in matching.new):
-                self.beside.came_up_together = frozenset(self._copies.values()) or NOTHING
+                together = frozenset(copy.identity for copy, _ in matching.copies)
+                self.beside.came_up_together = together or NOTHING
             for generation, file in matching.pairs:
                 try:
                     self._go_on(generation, file, cut, candidates, found, now)

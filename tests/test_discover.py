@@ -287,6 +287,7 @@ def test_a_file_that_was_read_and_is_rotated_away_is_found_by_its_pattern() -> N
     assert recall("a*.log", remembered=("a.log",)) == [("a.log", Kind.MISSING)]
     assert recall("./?.log", remembered=("a.log",)) == [("./a.log", Kind.MISSING)]
     assert recall("a.log.*", remembered=("a.log",)) == [("a.log.1", Kind.FILE)]
+    assert recall("**", remembered=("a.log",)) == recall("a.log*", remembered=("a.log",))
     assert recall("*.log", remembered=()) == []
     assert recall("a.log.1", remembered=("a.log",)) == [("a.log.1", Kind.FILE)]
 
@@ -304,6 +305,15 @@ def test_a_form_in_a_folder_that_is_named_too_tells_of_the_file_that_was_read() 
         ("old/a.log.1", Kind.FILE),
         ("a.log", Kind.MISSING),
     ]
+
+
+def test_a_form_beside_its_own_file_tells_of_no_file_in_another_folder() -> None:
+    """As of pods, whose logs all have the same name."""
+    for name in "12":
+        os.mkdir(name)
+    append("1/0.log", b"1\n")
+    append("1/0.log.1", b"1\n")
+    assert ("2/0.log", Kind.MISSING) not in recall("?/0.log*", remembered=("2/0.log",))
 
 
 def test_a_hidden_file_that_was_read_is_found_by_a_pattern_of_hidden_ones_alone() -> None:

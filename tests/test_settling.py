@@ -12,15 +12,24 @@ import pytest
 from helpers import append
 
 from tailmerge import run_fully_async
+from tailmerge.beside import Beside
 from tailmerge.candidates import Candidates
 from tailmerge.folders import Folders
 from tailmerge.generation import Generation, order_by_age
+from tailmerge.keeping import Keeping
 from tailmerge.match import Seen
+from tailmerge.registry import Registry
 from tailmerge.source import open_source
 from tailmerge.system import System, identity
 
 OLDER = b"".join(b"older %03d\n" % n for n in range(50))
-NEWER = b"".join(b"newer %03d\n" % n for n in range(50))
+NEWER = b"".join(b"newer %03d\n" % n for n in range(60))
+
+
+def make_beside(system: System) -> Beside:
+    folders, registry = Folders(system), Registry()
+    keeping = Keeping("a.log", os.path.abspath("a.log"), system, registry, folders)
+    return Beside(keeping, system, registry, folders)
 
 
 def see(path: str, *, compressed: bool = False) -> Seen:
@@ -88,13 +97,52 @@ def test_a_folder_tells_that_names_moved_in_it_since_it_was_listed() -> None:
     folders.name([("", os.getcwd()), ("old", os.path.abspath("old"))])
     here = os.path.abspath("a.log")
     for path in ("a.log.1", "old/a.log.1"):
+        append(path, OLDER)
         for folder in (".", "old"):
             os.utime(folder, (1, 1))
         list(folders.find_forms("a.log", here, 0.0))
-        assert not folders.has_changed("a.log")
-        append(path, OLDER)
-        assert folders.has_changed("a.log")
+        assert not folders.has_changed("a.log", here)
+        append(path + "0", OLDER)
+        assert folders.has_changed("a.log", here)
         folders.forget("a.log")
+
+
+def test_of_many_folders_only_those_are_asked_that_have_something_of_it() -> None:
+    folders = Folders(System())
+    for name in ("old", "other"):
+        os.mkdir(name)
+        append(f"{name}/{name}.log.1", OLDER)
+    folders.name((name, os.path.abspath(name)) for name in ("old", "other"))
+    here = os.path.abspath("old.log")
+    for name in ("old", "other"):
+        os.utime(name, (1, 1))
+    list(folders.find_forms("old.log", here, 0.0))
+    os.utime("other", (2, 2))
+    assert not folders.has_changed("old.log", here)
+    os.utime("old", (2, 2))
+    assert folders.has_changed("old.log", here)
+
+
+def test_a_file_that_is_seen_by_two_names_moved_between_them() -> None:
+    """And what has the first one by now was not seen at all."""
+
+    class Renaming(System):
+        seen = 0
+
+        def stat(self, path: str) -> os.stat_result:
+            status = super().stat(path)
+            if path in ("a.log.1", "a.log.2") and not self.seen:
+                self.seen = 1
+                other = {"a.log.1": "a.log.2", "a.log.2": "a.log.1"}[path]
+                os.rename(other, "kept")
+                os.rename(path, other)
+                os.rename("kept", "a.log.3")
+            return status
+
+    append("a.log.1", NEWER)
+    append("a.log.2", OLDER)
+    beside = make_beside(Renaming())
+    assert {file.size for file in beside.find_rotated(0.0)} == {len(OLDER), len(NEWER)}
 
 
 class Shifting(System):
