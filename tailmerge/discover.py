@@ -7,8 +7,6 @@ own and touches nothing that others own: it only asks for names and what they ar
 from __future__ import annotations
 
 import enum
-import fnmatch
-import glob
 import os
 import stat
 import time
@@ -21,6 +19,9 @@ from tailmerge.rotation import find_roots
 from tailmerge.system import Identity, System, identity
 
 STDIN = "-"
+
+MAGIC = frozenset("*?[")
+"""What makes a pattern of a name, for `glob`, which a run without a pattern does not import."""
 
 ANY_FOLDER = "**"
 """As the last part of a pattern it stands for all that is in them, too."""
@@ -82,9 +83,14 @@ class Discovery(NamedTuple):
     """The folders that names and patterns lead to, as they are spelled and absolute."""
 
 
+def has_magic(path: str) -> bool:
+    """Whether `glob` would find more under this than the name that it is."""
+    return not MAGIC.isdisjoint(path)
+
+
 def is_pattern(name: str) -> bool:
     """Whether a name is a pattern; one that leads to a file is that file."""
-    return name != STDIN and glob.has_magic(name)
+    return name != STDIN and has_magic(name)
 
 
 class Unchanged:
@@ -108,9 +114,7 @@ class Unchanged:
         """
         folder = os.path.dirname(pattern)
         stamp = (
-            None
-            if glob.has_magic(folder)
-            else folder_stamp(self._system, folder or ".", self._clock())
+            None if has_magic(folder) else folder_stamp(self._system, folder or ".", self._clock())
         )
         passed = self._passed.get(pattern, 0) + 1
         most = max(MOST_PASSED, PASSED_SHARE * self._took.get(pattern, 0.0))
@@ -153,7 +157,7 @@ def discover(
             if unchanged and unchanged.finds(name):
                 continue
             begun = time.thread_time()
-            matches = sorted(glob.glob(name, recursive=True))
+            matches = _find_matches(name)
             if not matches:
                 unmatched.append(name)
             front, last = os.path.split(name)
@@ -179,7 +183,7 @@ def discover(
 def _find_silence(pattern: str, system: System) -> TimeoutError | None:
     """Why a pattern cannot be asked for: where it begins hangs, and so would whoever lists it."""
     folder = pattern
-    while glob.has_magic(folder):
+    while has_magic(folder):
         folder = os.path.dirname(folder)
     try:
         system.stat(folder or ".")
@@ -199,11 +203,17 @@ def _is_there(path: str, system: System) -> bool:
     return True
 
 
+def _find_matches(pattern: str) -> list[str]:
+    import glob
+
+    return sorted(glob.glob(pattern, recursive=True))
+
+
 def _find_folders(pattern: str) -> list[str]:
     """The folders that a pattern looks into: one of them may be empty so far."""
-    if not glob.has_magic(pattern):
+    if not has_magic(pattern):
         return [pattern]
-    folders = sorted(glob.glob(os.path.join(pattern, ""), recursive=True))
+    folders = _find_matches(os.path.join(pattern, ""))
     return [folder.rstrip(os.sep) or os.sep for folder in folders]
 
 
@@ -238,8 +248,10 @@ def _recall(
 
 def _fits(name: str, pattern: str) -> bool:
     """Whether `glob` finds a file of this name by this last part of a pattern."""
+    from fnmatch import fnmatchcase
+
     is_hidden = name.startswith(".") and not pattern.startswith(".")
-    return not is_hidden and fnmatch.fnmatchcase(name, pattern)
+    return not is_hidden and fnmatchcase(name, pattern)
 
 
 def _list_roots(folder: str, system: System) -> set[str]:

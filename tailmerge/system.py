@@ -16,7 +16,6 @@ import resource
 import select
 import stat
 import sys
-import termios
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -188,7 +187,7 @@ class System:
     def umask(self) -> int:
         """The process's umask, without changing it where the system tells."""
         try:
-            with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+            with open("/proc/self/status", encoding="utf-8", errors="replace") as status:
                 for line in status:
                     if line.startswith("Umask:"):
                         return int(line.split()[1], 8)
@@ -206,7 +205,7 @@ class System:
         """Whose process holds `lock` of this file; None where the system does not tell."""
         try:
             device, inode = identity(os.stat(path))
-            with open("/proc/locks", encoding="ascii", errors="replace") as locks:
+            with open("/proc/locks", encoding="utf-8", errors="replace") as locks:
                 rows = [line.split() for line in locks]
         except OSError:
             return None
@@ -273,7 +272,7 @@ class System:
     def boot(self) -> str:
         """This boot's id; empty where the system has none."""
         try:
-            with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
                 return file.read().strip()
         except OSError:
             return ""
@@ -318,6 +317,7 @@ class System:
         status = os.fstat(fd)
         if is_regular(status):
             return max(0, status.st_size - os.lseek(fd, 0, os.SEEK_CUR))
+        termios = importlib.import_module("termios")  # a run of files does without
         try:
             answer = fcntl.ioctl(fd, termios.FIONREAD, bytes(4))
         except OSError:

@@ -25,7 +25,9 @@ T = TypeVar("T")
 MIB = 1 << 20
 GIB = 1 << 30
 
-TAILMERGE = (sys.executable, "-m", "tailmerge")
+_COMMAND = Path(sys.executable).with_name("tailmerge")
+TAILMERGE = (_COMMAND,) if _COMMAND.exists() else (sys.executable, "-m", "tailmerge")
+"""As it is installed, and typed; `-m` imports more."""
 
 HERE = Path(__file__).parent
 
