@@ -257,6 +257,8 @@ class Series:
         if not found.error and holder.has_moved(found):
             found.begun = found.unsettled = True
             return
+        # By a link the file of our name has a rotated name, too: cronolog's, rotatelogs'.
+        rotated = [file for file in rotated if file.identity != found.current]
         first = not self._looked
         if self._settling.is_pending(rotated, first):
             found.pending = True

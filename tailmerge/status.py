@@ -167,12 +167,13 @@ def _find_standing(
 
 def _find_files(name: str, folders: Folders, system: System) -> Iterator[Seen]:
     """The plain files of a series, oldest first, the live one last."""
-    files = []
+    live, files = _see(name, system, True), []
     for form in folders.find_forms(name, name, 0.0):
-        if not form.rotated.compressed and (seen := _see(form.path, system, False)):
+        seen = None if form.rotated.compressed else _see(form.path, system, False)
+        if seen and not (live and seen.identity == live.identity):  # by a link it is both
             files.append((age_order(form.rotated, seen.modified), seen))
     yield from (seen for _, seen in sorted(files, key=lambda pair: pair[0]))
-    if live := _see(name, system, True):
+    if live:
         yield live
 
 

@@ -39,6 +39,8 @@ class Log:
         the rotated files go."""
         self.written: list[bytes] = []
         self.rotations = 0
+        self.file = "a.log"
+        """What the program writes to."""
         self._chance = chance
         self._way = way
         self._compress = compress
@@ -50,7 +52,7 @@ class Log:
         lines = [b"line %06d %s\n" % (n, b"x" * (n % 40)) for n in range(first, first + count)]
         self.written += lines
         if lines:
-            append("a.log", b"".join(lines))
+            append(self.file, b"".join(lines))
 
     def rotate(self) -> Iterator[Step]:
         """The steps of one rotation; the program writes between them.
@@ -88,7 +90,10 @@ class Log:
         os.rename("a.log", self._front + "1")
 
     def _pack(self) -> Iterator[Step]:
-        original, packed = self._front + "1", self._front + "1.gz"
+        yield from self._pack_file(self._front + "1")
+
+    def _pack_file(self, original: str) -> Iterator[Step]:
+        packed = original + ".gz"
         data = gzip.compress(Path(original).read_bytes())
         yield lambda: append(packed, data[: len(data) // 2])
         if self._chance.random() < 0.3:
@@ -96,6 +101,43 @@ class Log:
         yield lambda: append(packed, data[len(data) // 2 :])
         yield lambda: shutil.copystat(original, packed)
         yield lambda: os.unlink(original)
+
+
+class LinkedLog(Log):
+    """A program that writes to a dated file, to which the log's name is a link.
+
+    Of cronolog's or rotatelogs' kind: nobody renames a file.
+    """
+
+    def __init__(self, chance: random.Random, link: str, compress: str) -> None:
+        """`link`: "symlink" or "link"."""
+        super().__init__(chance, "", compress, "")
+        self._link = link
+        self.file = self._dated(0)
+        append(self.file, b"")
+        getattr(os, link)(self.file, "a.log")
+
+    @staticmethod
+    def _dated(number: int) -> str:
+        return f"a.log-202611{number + 1:02}"
+
+    def rotate(self) -> Iterator[Step]:
+        before, after = self.file, self._dated(self.rotations + 1)
+        self.rotations += 1
+        if self._compress == "later" and self.rotations > 1:
+            yield from self._pack_file(self._dated(self.rotations - 2))
+        yield lambda: append(after, b"")
+        if self._chance.random() < 0.5:
+            yield lambda: getattr(os, self._link)(after, "a.log.next")
+            yield lambda: os.rename("a.log.next", "a.log")
+        else:
+            yield lambda: os.unlink("a.log")
+            yield lambda: getattr(os, self._link)(after, "a.log")
+        yield self.write  # to the one before, as long as nothing is in the new one
+        self.file = after
+        yield self.write
+        if self._compress == "now":
+            yield from self._pack_file(before)
 
 
 class Interleaved(System):
@@ -139,6 +181,20 @@ def rotate_and_merge(seed: int) -> None:
     way = chance.choice(("copytruncate", "create"))
     log = Log(chance, way, chance.choice(("no", "now", "later")), folder)
     append("a.log", b"")
+    _rotate_and_merge(log, names, chance, (seed, names, way))
+
+
+def link_and_merge(seed: int) -> None:
+    chance = random.Random(seed)
+    names = (chance.choice(("a.log", "a.log*", "a*.log")),)
+    link = chance.choice(("symlink", "link"))
+    log = LinkedLog(chance, link, chance.choice(("no", "now", "later")))
+    _rotate_and_merge(log, names, chance, (seed, names, link))
+
+
+def _rotate_and_merge(
+    log: Log, names: tuple[str, ...], chance: random.Random, told: tuple[Any, ...]
+) -> None:
     log.write()
     merge(names)
     for _ in range(chance.randint(1, 4)):
@@ -156,17 +212,20 @@ def rotate_and_merge(seed: int) -> None:
     merge(names)
     append("a.log", b"last\n")
     merge(names)
-    assert Path("m.log").read_bytes() == b"".join([*log.written, b"last\n"]), (seed, names, way)
+    assert Path("m.log").read_bytes() == b"".join([*log.written, b"last\n"]), told
 
 
 def in_folders_of_their_own(
-    seeds: Iterable[int], tmp_path: Path, patch: pytest.MonkeyPatch
+    story: Callable[[int], None],
+    seeds: Iterable[int],
+    tmp_path: Path,
+    patch: pytest.MonkeyPatch,
 ) -> None:
     for seed in seeds:
         folder = tmp_path / str(seed)
         folder.mkdir()
         patch.chdir(folder)
-        rotate_and_merge(seed)
+        story(seed)
         shutil.rmtree(folder)
 
 
@@ -198,10 +257,24 @@ TELLING = (
 def test_every_line_comes_once_and_in_order_whatever_a_call_meets(
     seeds: Sequence[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    in_folders_of_their_own(seeds, tmp_path, monkeypatch)
+    in_folders_of_their_own(rotate_and_merge, seeds, tmp_path, monkeypatch)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_the_same_a_thousand_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    in_folders_of_their_own(range(1000, 2000), tmp_path, monkeypatch)
+    in_folders_of_their_own(rotate_and_merge, range(1000, 2000), tmp_path, monkeypatch)
+
+
+def test_the_same_where_the_name_is_a_link_to_a_dated_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_folders_of_their_own(link_and_merge, range(1, 41), tmp_path, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_the_same_with_links_a_thousand_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_folders_of_their_own(link_and_merge, range(1000, 2000), tmp_path, monkeypatch)
