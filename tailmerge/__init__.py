@@ -73,6 +73,7 @@ Where things are, from the top; each module imports only from below its own line
     generation one file of a series, and what a look found
     registry   which file belongs to which input
     folders    which rotated forms stand where
+    links      where the files stand whose names are symbolic links
     match      which position belongs to which file; pure
     rotation   rotated names; pure
     state      the state's text; pure

@@ -129,6 +129,8 @@ class Again:
         little is known, and that fits several.
         """
         folders = self._look_through(state)
+        folders.links.follow(entry.series)
+        folders.links.remember(entry.series, entry.position.path)
         for _ in range(LISTINGS):
             forms = folders.find_forms(entry.series, entry.series, 0.0)
             paths = [entry.position.path, entry.series, *(form.path for form in forms)]
@@ -136,7 +138,9 @@ class Again:
                 source = self._open_fitting(path, entry.position, end, marker)
                 if source:
                     return source
-            folders.forget(entry.series)  # names may have moved while they were listed
+            folders.forget(
+                entry.series, entry.series
+            )  # names may have moved while they were listed
         return None
 
     def _look_through(self, state: State) -> Folders:

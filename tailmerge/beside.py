@@ -16,7 +16,6 @@ from tailmerge.keeping import Keeping
 from tailmerge.match import Seen
 from tailmerge.position import Position, fits
 from tailmerge.registry import Registry
-from tailmerge.rotation import age_order
 from tailmerge.system import Identity, System, identity, is_regular
 
 QUIET_SECONDS = 2.0
@@ -73,12 +72,16 @@ class Beside:
         """
         keeping = self._keeping
         if keeping.has_cut():
-            self._folders.forget(keeping.path)  # the copy was made before the cut was seen
+            self._folders.forget(
+                keeping.path, keeping.name
+            )  # the copy was made before the cut was seen
         for _ in range(LISTINGS):
             found, moved = self._registry.hands.attempt(lambda: self._stat_forms(now))
             if not moved:
                 break
-            self._folders.forget(keeping.path)  # a name moved on since: it has another one
+            self._folders.forget(
+                keeping.path, keeping.name
+            )  # a name moved on since: it has another one
         return found
 
     def is_owed(self, rotated: Iterable[Seen], live: Seen | None) -> bool:
@@ -150,7 +153,7 @@ class Beside:
             # By device and inode: a link beside a file is the same file once more. With two
             # names here and one link it was renamed between the two questions.
             moved = moved or (file in files and status.st_nlink == 1)
-            files[file] = (age_order(rotated, status.st_mtime), seen)
+            files[file] = (form.age_order(status.st_mtime), seen)
         self.failed = tuple(failed)
         self.apart = tuple((os.path.join(folder, ""), error) for folder, error in apart)
         return [seen for _, seen in sorted(files.values(), key=lambda pair: pair[0])], moved

@@ -13,7 +13,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from sys import intern
 from typing import NamedTuple
 
-from tailmerge.rotation import Rotated, find_roots, rotated_forms
+from tailmerge.links import Links
+from tailmerge.rotation import NEWEST, Rotated, age_order, find_roots, rotated_forms
 from tailmerge.system import System
 
 TICK_SECONDS = 2.0
@@ -32,6 +33,12 @@ class Form(NamedTuple):
     rotated: Rotated
     apart: bool
     """In another folder than the input's own."""
+    ago: int = 0
+    """Where its name is a link: so many files before the one that it leads to now."""
+
+    def age_order(self, modified: float) -> tuple[int | float | str | bool, ...]:
+        """A sort key, oldest first, of one that was modified then (seconds since the epoch)."""
+        return -self.ago, *age_order(self.rotated, modified)
 
 
 class _Apart(NamedTuple):
@@ -60,6 +67,7 @@ class Folders:
         changed: the main loop names folders while the thread looks through them."""
         self._inputs: dict[str, tuple[str, ...]] = {}
         """The inputs' absolute names, by their last part."""
+        self.links = Links(system)
         self._logs: set[str] = set()
         """Files that stood beside what looks like rotated forms of them, once at least."""
 
@@ -117,6 +125,11 @@ class Folders:
         if self._apart:
             holding = {self.named[other] for other, _ in self._find_others(absolute, self._apart)}
             stamps |= {other: self._apart.stamps[other] for other in holding}
+        stamps |= {
+            other: self._listings[other][1]
+            for _, log in self.links.logs(absolute)
+            if (other := os.path.dirname(log)) in self._listings
+        }
         return any(self._stamp(folder) != stamp for folder, stamp in stamps.items())
 
     def _stamp(self, folder: str) -> Stamp:
@@ -143,6 +156,7 @@ class Folders:
         folder = os.path.dirname(path)
         for rotated in self.find_rotated(path, since):
             yield Form(os.path.join(folder, rotated.name), rotated, False)
+        yield from self._find_linked(absolute, since)
         own = os.path.dirname(absolute)
         if self.named.keys() <= {own}:
             return
@@ -154,6 +168,35 @@ class Folders:
                 failed.append((self.named[other], error))
         for other, rotated in self._find_others(absolute, apart):
             yield Form(os.path.join(self.named[other], rotated.name), rotated, True)
+
+    def _find_linked(self, name: str, since: float) -> Iterator[Form]:
+        """What rotated where the input's name leads, or led, and what stands there still."""
+        met = set()
+        for ago, log in self.links.logs(name):
+            if self._is_named(log):
+                continue  # it is that input's
+            folder, base = os.path.split(log)
+            forms = list(self.find_rotated(log, since))
+            if ago and self._is_there(log):
+                forms.append(Rotated(base, base, None, NEWEST, False))
+            for rotated in forms:
+                place = os.path.join(folder, rotated.name)
+                if place not in met and not self._is_named(place):
+                    met.add(place)
+                    yield Form(place, rotated, False, ago)
+
+    def _is_named(self, name: str) -> bool:
+        """Whether this absolute name is an input's."""
+        return name in self._of_base(name)
+
+    def _is_there(self, path: str) -> bool:
+        try:
+            self._system.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True  # who reads it meets the same error
+        return True
 
     def _find_others(self, absolute: str, apart: _Apart) -> Iterator[tuple[str, Rotated]]:
         """The forms of an input in folders that are not its own, and are not another one's."""
@@ -190,9 +233,11 @@ class Folders:
         """A time before which all listings were made that were asked for at `since`."""
         return self._clock() if self._clock else math.nextafter(since, math.inf)
 
-    def forget(self, path: str) -> None:
-        """What was listed beside `path`, and elsewhere, is older than what was seen since."""
+    def forget(self, path: str, absolute: str) -> None:
+        """What was listed beside an input, and elsewhere, is older than what was seen since."""
         self._listings.pop(os.path.dirname(path), None)
+        for _, log in self.links.logs(absolute):
+            self._listings.pop(os.path.dirname(log), None)
         self._apart = None
 
     def _list(self, folder: str, absolute: str) -> dict[str, list[Rotated]]:

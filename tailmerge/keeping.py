@@ -86,6 +86,7 @@ class Keeping:
         """Take up what an earlier run left, before the first look."""
         for entry in entries:
             position = entry.position
+            self._folders.links.remember(self.name, position.path)
             generation = Generation(position=position, size=entry.size, seen=entry.seen)
             self.rotated += (generation,)
             self._registry.claim(position.identity, self, generation)
@@ -115,7 +116,7 @@ class Keeping:
 
     def _absolute(self, path: str) -> str:
         if path == self.path:
-            return self.name
+            return self._folders.links.find(self.name) or self.name
         folder, base = os.path.split(path)
         if folder == os.path.dirname(self.path):
             return os.path.join(os.path.dirname(self.name), base)

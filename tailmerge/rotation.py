@@ -22,6 +22,9 @@ _INSIDE = re.compile(
     re.DOTALL,
 )
 
+NEWEST = "~"
+"""The date of what is newer than all dated ones."""
+
 _LIKELY = re.compile(r"[-._]\d")
 """What stands in every name that one of the two fits."""
 

@@ -204,7 +204,7 @@ class Series:
                 break
             # What it holds now may be newer than the listing: another copy may stand there.
             found.begun = found.vanished = False
-            self.folders.forget(self.path)
+            self.folders.forget(self.path, self.keeping.name)
             self._settle(found, now)
         if found.doubtful and not last:
             self._doubt, found.doubtful = found, False
@@ -229,7 +229,7 @@ class Series:
         try:
             met = meet(self.keeping, self._probe, self._system, self._registry, self.folders, now)
         except Moved:
-            self.folders.forget(self.path)
+            self.folders.forget(self.path, self.keeping.name)
             self._looked = not self.keeping.rotated  # nothing is from before the first look
             return False
         if met is None:
@@ -242,6 +242,7 @@ class Series:
     def _settle(self, found: Findings, now: float) -> None:
         found.begin_again()
         was_seen = self._probe.has_begun
+        self.folders.links.follow(self.keeping.name)
         holder = NameHolder(self.keeping, self._probe, self._system, self._registry)
         live = holder.find_live(found, now)
         self.keeping.take_up()
@@ -276,14 +277,13 @@ class Series:
         self._settling.settle(rotated, live, found, first, now)
         if live and not (was_seen and holder.is_as_seen(live)):
             found.doubtful = True
-        lacks_file = any(g.position and g.path is None for g in self.keeping.rotated)
-        if lacks_file and not found.is_relisted and self._names_moved():
+        keeping = self.keeping
+        lacks_file = any(g.position and g.path is None for g in keeping.rotated)
+        relist = lacks_file and not found.is_relisted
+        if relist and self.folders.has_changed(self.path, keeping.name):
             found.doubtful = found.is_relisted = True  # it may have a name that was not listed
-        if found.missing and not any(self.keeping):
-            self._registry.tell_missing(self.keeping.name)
-
-    def _names_moved(self) -> bool:
-        return self.folders.has_changed(self.path, self.keeping.name)
+        if found.missing and not any(keeping):
+            self._registry.tell_missing(keeping.name)
 
     def _glance(self, found: Findings) -> None:
         """See the beginning of what was empty: a cut before the first read is noticed.

@@ -18,7 +18,6 @@ from tailmerge.position import Position
 from tailmerge.recovery import edges_fit
 from tailmerge.report import others_state
 from tailmerge.resend import STANDARD_OUTPUT
-from tailmerge.rotation import age_order
 from tailmerge.standing import GONE, Standing, lay_out
 from tailmerge.state import Entry, State
 from tailmerge.system import System, identity, is_regular
@@ -101,6 +100,8 @@ def read_status(state_path: str, output_path: str | None, system: System) -> Sta
     folders.name((place, place) for place in places)
     for entry in state.entries.values():
         folders.claim(entry.series)
+        folders.links.follow(entry.series)
+        folders.links.remember(entry.series, entry.position.path)
     files = [
         file._replace(series=name)
         for name, entries in series.items()
@@ -171,7 +172,7 @@ def _find_files(name: str, folders: Folders, system: System) -> Iterator[Seen]:
     for form in folders.find_forms(name, name, 0.0):
         seen = None if form.rotated.compressed else _see(form.path, system, False)
         if seen and not (live and seen.identity == live.identity):  # by a link it is both
-            files.append((age_order(form.rotated, seen.modified), seen))
+            files.append((form.age_order(seen.modified), seen))
     yield from (seen for _, seen in sorted(files, key=lambda pair: pair[0]))
     if live:
         yield live

@@ -41,6 +41,8 @@ class Log:
         self.rotations = 0
         self.file = "a.log"
         """What the program writes to."""
+        self.is_unseen = False
+        """The name leads to a file now that a run must have met before it leads elsewhere."""
         self._chance = chance
         self._way = way
         self._compress = compress
@@ -65,11 +67,11 @@ class Log:
         yield self._shift
         if self._way == "copytruncate":
             yield self._copy
-            yield lambda: os.truncate("a.log", 0)
+            yield lambda: os.truncate(self.file, 0)
         else:
             yield self._rename
             if self._chance.random() < 0.7:
-                yield lambda: append("a.log", b"")
+                yield lambda: append(self.file, b"")
         if self._chance.random() < 0.5:
             yield self.write
         if self._compress == "now":
@@ -82,12 +84,12 @@ class Log:
                     os.rename(name, f"{self._front}{number + 1}{suffix}")
 
     def _copy(self) -> None:
-        append("a.log", b"")
-        shutil.copyfile("a.log", self._front + "1")
+        append(self.file, b"")
+        shutil.copyfile(self.file, self._front + "1")
 
     def _rename(self) -> None:
-        append("a.log", b"")
-        os.rename("a.log", self._front + "1")
+        append(self.file, b"")
+        os.rename(self.file, self._front + "1")
 
     def _pack(self) -> Iterator[Step]:
         yield from self._pack_file(self._front + "1")
@@ -138,6 +140,41 @@ class LinkedLog(Log):
         yield self.write
         if self._compress == "now":
             yield from self._pack_file(before)
+
+
+class LogElsewhere(Log):
+    """A log in another folder, where it is rotated; the name is a symbolic link to it.
+
+    As a container's is, which is pointed to another log when the container starts again.
+    """
+
+    def __init__(self, chance: random.Random, way: str, compress: str) -> None:
+        super().__init__(chance, way, compress, "")
+        self._starts = 0
+        self._begin()
+        os.symlink(self.file, "a.log")
+
+    def _begin(self) -> None:
+        self.file = f"old/{self._starts}.log"
+        self._front = f"{self.file}."
+        while not self.written or not os.path.exists(self.file):
+            self.write()  # of an empty file nothing is known by which it is found again
+
+    def rotate(self) -> Iterator[Step]:
+        if self.is_unseen or self._chance.random() < 0.7:
+            yield from super().rotate()
+            return
+        self.is_unseen = True
+        self.rotations += 1
+        self._starts += 1
+        yield self.write
+        yield self._begin
+        yield self._point
+        yield self.write
+
+    def _point(self) -> None:
+        os.symlink(self.file, "next")
+        os.rename("next", "a.log")
 
 
 class Interleaved(System):
@@ -192,6 +229,15 @@ def link_and_merge(seed: int) -> None:
     _rotate_and_merge(log, names, chance, (seed, names, link))
 
 
+def merge_elsewhere(seed: int) -> None:
+    chance = random.Random(seed)
+    os.mkdir("old")
+    names = (chance.choice(("a.log", "a.log*", "a*.log")),)
+    way = chance.choice(("copytruncate", "create"))
+    log = LogElsewhere(chance, way, chance.choice(("no", "now", "later")))
+    _rotate_and_merge(log, names, chance, (seed, names, way))
+
+
 def _rotate_and_merge(
     log: Log, names: tuple[str, ...], chance: random.Random, told: tuple[Any, ...]
 ) -> None:
@@ -209,6 +255,9 @@ def _rotate_and_merge(
         merge(names, Interleaved(steps, chance.randint(1, 120), gaps))
         for step in steps:
             step()
+        if log.is_unseen:
+            merge(names)
+            log.is_unseen = False
     merge(names)
     append("a.log", b"last\n")
     merge(names)

@@ -104,7 +104,7 @@ def test_a_folder_tells_that_names_moved_in_it_since_it_was_listed() -> None:
         assert not folders.has_changed("a.log", here)
         append(path + "0", OLDER)
         assert folders.has_changed("a.log", here)
-        folders.forget("a.log")
+        folders.forget("a.log", "a.log")
 
 
 def test_of_many_folders_only_those_are_asked_that_have_something_of_it() -> None:
