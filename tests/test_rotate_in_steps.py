@@ -321,9 +321,21 @@ def test_the_same_where_the_name_is_a_link_to_a_dated_file(
     in_folders_of_their_own(link_and_merge, range(1, 41), tmp_path, monkeypatch)
 
 
+ELSEWHERE = (726, 11246)
+"""The same of logs in another folder."""
+
+
+@pytest.mark.parametrize("seeds", [range(1, 31), ELSEWHERE], ids=["any", "telling"])
+def test_the_same_where_the_name_is_a_link_into_another_folder(
+    seeds: Sequence[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_folders_of_their_own(merge_elsewhere, seeds, tmp_path, monkeypatch)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
+@pytest.mark.parametrize("story", [link_and_merge, merge_elsewhere])
 def test_the_same_with_links_a_thousand_times(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    story: Callable[[int], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    in_folders_of_their_own(link_and_merge, range(1000, 2000), tmp_path, monkeypatch)
+    in_folders_of_their_own(story, range(1000, 2000), tmp_path, monkeypatch)
