@@ -129,7 +129,6 @@ class Again:
         little is known, and that fits several.
         """
         folders = self._look_through(state)
-        folders.links.follow(entry.series)
         folders.links.remember(entry.series, entry.position.path)
         for _ in range(LISTINGS):
             forms = folders.find_forms(entry.series, entry.series, 0.0)

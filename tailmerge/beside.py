@@ -12,10 +12,12 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 
 from tailmerge.folders import Folders
+from tailmerge.generation import Generation
 from tailmerge.keeping import Keeping
 from tailmerge.match import Seen
 from tailmerge.position import Position, fits
 from tailmerge.registry import Registry
+from tailmerge.rotation import find_roots
 from tailmerge.system import Identity, System, identity, is_regular
 
 QUIET_SECONDS = 2.0
@@ -108,6 +110,14 @@ class Beside:
         except OSError:
             return False
 
+    def find_logs(self, generations: Iterable[Generation]) -> set[str]:
+        """Where the name is a link: the logs at which these stood when they were seen last."""
+        keeping, links = self._keeping, self._folders.links
+        logs = {log for _, log in links.find_logs(keeping.name)}
+        positions = map(keeping.remembered, generations)
+        names = {position.path for position in positions if position}
+        return {log for name in names for log in (name, *find_roots(name)) if log in logs}
+
     def is_first_sight(self, path: str) -> bool:
         """Whether it stands in a folder that could not be listed before."""
         return os.path.dirname(path) in self._unlisted
@@ -149,6 +159,7 @@ class Beside:
                 compressed=rotated.compressed,
                 quiet=quiet,
                 apart=form.apart,
+                log=form.log,
             )
             # By device and inode: a link beside a file is the same file once more. With two
             # names here and one link it was renamed between the two questions.

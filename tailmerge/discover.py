@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from tailmerge.folders import folder_stamp
+from tailmerge.links import find_lead
 from tailmerge.rotation import find_roots
 from tailmerge.system import Identity, System, identity
 
@@ -64,6 +65,8 @@ class Found(NamedTuple):
     """The name made absolute, by which the state knows it."""
     logs: tuple[str, ...] = ()
     """What stands beside it and could be what it rotated from, absolute."""
+    leads: str = ""
+    """Where it is a symbolic link: to this file, by its real name."""
 
     @property
     def identity(self) -> Identity | None:
@@ -299,7 +302,7 @@ def _identify(name: str, system: System, places: Places, matched: bool) -> Found
         return Found(name, Kind.UNREADABLE, error=error, matched=matched, absolute=absolute)
     kind = _kind(name, status)
     logs = tuple([root for root in find_roots(absolute) if _is_there(root, system)])
-    return Found(name, kind, status, None, matched, absolute, logs)
+    return Found(name, kind, status, None, matched, absolute, logs, find_lead(name, system))
 
 
 def _kind(name: str, status: os.stat_result) -> Kind:

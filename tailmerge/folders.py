@@ -34,7 +34,9 @@ class Form(NamedTuple):
     apart: bool
     """In another folder than the input's own."""
     ago: int = 0
-    """Where its name is a link: so many files before the one that it leads to now."""
+    """Where the input's name is a link: so many logs before the one that it leads to now."""
+    log: str = ""
+    """Where it is: the log that the name leads to, or led, and that this rotated from."""
 
     def age_order(self, modified: float) -> tuple[int | float | str | bool, ...]:
         """A sort key, oldest first, of one that was modified then (seconds since the epoch)."""
@@ -76,8 +78,13 @@ class Folders:
         fresh = {absolute: spelled for spelled, absolute in reversed(list(folders))}
         self.named = {**fresh, **self.named}
 
-    def claim(self, path: str) -> None:
-        """An input has this absolute name: the forms beside it are its own."""
+    def claim(self, path: str, leads: str = "") -> None:
+        """An input has this absolute name: the forms beside it are its own.
+
+        `leads` is where it leads, by a symbolic link.
+        """
+        if leads:
+            self.links.lead(path, leads)
         base = intern(os.path.basename(path))
         self._inputs[base] = tuple({*self._inputs.get(base, ()), path})
 
@@ -127,7 +134,7 @@ class Folders:
             stamps |= {other: self._apart.stamps[other] for other in holding}
         stamps |= {
             other: self._listings[other][1]
-            for _, log in self.links.logs(absolute)
+            for _, log in self.links.find_logs(absolute)
             if (other := os.path.dirname(log)) in self._listings
         }
         return any(self._stamp(folder) != stamp for folder, stamp in stamps.items())
@@ -156,7 +163,7 @@ class Folders:
         folder = os.path.dirname(path)
         for rotated in self.find_rotated(path, since):
             yield Form(os.path.join(folder, rotated.name), rotated, False)
-        yield from self._find_linked(absolute, since)
+        yield from self._find_linked(absolute, since, failed)
         own = os.path.dirname(absolute)
         if self.named.keys() <= {own}:
             return
@@ -166,24 +173,33 @@ class Folders:
                 raise error
             if other != own and failed is not None:
                 failed.append((self.named[other], error))
+        linked = {log for _, log in self.links.find_logs(absolute)}
         for other, rotated in self._find_others(absolute, apart):
+            if os.path.join(other, rotated.base) in linked:
+                continue  # they are among those already
             yield Form(os.path.join(self.named[other], rotated.name), rotated, True)
 
-    def _find_linked(self, name: str, since: float) -> Iterator[Form]:
+    def _find_linked(
+        self, name: str, since: float, failed: list[tuple[str, OSError]] | None
+    ) -> Iterator[Form]:
         """What rotated where the input's name leads, or led, and what stands there still."""
-        met = set()
-        for ago, log in self.links.logs(name):
+        for ago, log in self.links.find_logs(name):
             if self._is_named(log):
                 continue  # it is that input's
             folder, base = os.path.split(log)
-            forms = list(self.find_rotated(log, since))
+            try:
+                forms = list(self.find_rotated(log, since))
+            except OSError as error:
+                if not ago or failed is None:
+                    raise
+                failed.append((folder, error))
+                continue
             if ago and self._is_there(log):
                 forms.append(Rotated(base, base, None, NEWEST, False))
             for rotated in forms:
                 place = os.path.join(folder, rotated.name)
-                if place not in met and not self._is_named(place):
-                    met.add(place)
-                    yield Form(place, rotated, False, ago)
+                if not (self.links.is_of_another(place, name) or self._is_named(place)):
+                    yield Form(place, rotated, False, ago, log)
 
     def _is_named(self, name: str) -> bool:
         """Whether this absolute name is an input's."""
@@ -236,7 +252,7 @@ class Folders:
     def forget(self, path: str, absolute: str) -> None:
         """What was listed beside an input, and elsewhere, is older than what was seen since."""
         self._listings.pop(os.path.dirname(path), None)
-        for _, log in self.links.logs(absolute):
+        for _, log in self.links.find_logs(absolute):
             self._listings.pop(os.path.dirname(log), None)
         self._apart = None
 

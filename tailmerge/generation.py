@@ -32,6 +32,20 @@ class News(enum.IntEnum):
     """The name leads to another file, or to none: look again."""
 
 
+class Terms(NamedTuple):
+    """What is asked for of an input's rotated files, and of what was there before the run."""
+
+    lines: int | None
+    """Begin with so many last lines of the files that are there; None: with the first."""
+    named: frozenset[str]
+    """Rotated forms that are inputs themselves."""
+    passed_before: float
+    """Other rotated forms that were last written before this time are passed over, seconds
+    since the epoch."""
+    rotate_wait: float
+    """Seconds after which a quiet rotated file is let go of."""
+
+
 class Generation:
     """One file of a series."""
 

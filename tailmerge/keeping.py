@@ -82,11 +82,12 @@ class Keeping:
         lost.close()
         self._registry.claim(source.identity, self, generation)
 
-    def restore(self, entries: Iterable[Entry]) -> None:
+    def restore(self, entries: Iterable[Entry], *, present: bool = True) -> None:
         """Take up what an earlier run left, before the first look."""
         for entry in entries:
             position = entry.position
-            self._folders.links.remember(self.name, position.path)
+            if present:
+                self._folders.links.remember(self.name, position.path)
             generation = Generation(position=position, size=entry.size, seen=entry.seen)
             self.rotated += (generation,)
             self._registry.claim(position.identity, self, generation)
@@ -361,9 +362,7 @@ class Keeping:
     def is_over(self) -> bool:
         """Whether the file of this name is a compressed one, which does not grow."""
         live = self.live
-        return live is not None and (
-            isinstance(live.source, PackedSource) or live.position is not None
-        )
+        return bool(live and (isinstance(live.source, PackedSource) or live.position))
 
     def has_cut(self) -> bool:
         """Whether a file that is held open was found cut, or written over."""
@@ -395,5 +394,5 @@ def restore_all(
     """What earlier runs read, by the input's absolute name: nobody's until its series is made."""
     keepings = {name: Keeping(name, name, system, registry, folders) for name in known}
     for name, entries in known.items():
-        keepings[name].restore(entries)
+        keepings[name].restore(entries, present=False)
     return keepings

@@ -12,7 +12,7 @@ the contract decide, one position to one file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from tailmerge.position import HEAD, Position
@@ -34,6 +34,9 @@ class Seen(NamedTuple):
     so long that it is no copy in the making."""
     apart: bool = False
     """In another folder than the input's own."""
+    log: str = ""
+    """Where the input's name is a link: the log that it leads to, or led, of which this is a
+    rotated form."""
 
 
 P = TypeVar("P")
@@ -135,3 +138,27 @@ def _is_copy(file: Seen, other: Seen, is_copy: Callable[[Seen, Seen], bool]) -> 
     if not other.live and not (file.compressed and not other.compressed):
         return False
     return is_copy(file, other)
+
+
+def leave_strangers(
+    new: Sequence[Seen],
+    rotated: Sequence[Seen],
+    known: Container[Identity],
+    gone: Container[str],
+    since: float,
+) -> list[Seen]:
+    """Without what stood where an input's name leads before it led there.
+
+    What rotated from a log is the input's from the oldest file on that is `known` there, or
+    where one that was is `gone`; of a log that it leads to only now, what was written to
+    `since` it was seen to lead elsewhere, seconds since the epoch. `rotated` are all, oldest
+    first.
+    """
+    begun = {file.log for file in rotated if file.log in gone}
+    strangers = set()
+    for file in rotated:
+        if file.identity in known:
+            begun.add(file.log)
+        elif file.log and file.log not in begun and file.modified < since:
+            strangers.add(file.identity)
+    return [file for file in new if file.live or file.identity not in strangers]

@@ -59,7 +59,6 @@ def meet(
         known = _find_known(keeping)
         if not probe.has_begun:
             probe.begin(system.stat(keeping.path))
-        folders.links.follow(keeping.name)
         if next(folders.find_forms(keeping.path, keeping.name, now), None):
             return None
         if known is None and _has_relatives(keeping, registry):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from tailmerge.generation import Findings
 from tailmerge.keeping import Keeping
+from tailmerge.links import Links
 from tailmerge.match import Seen
 from tailmerge.probe import Probe
 from tailmerge.registry import Registry
@@ -18,11 +19,19 @@ from tailmerge.system import System, identity, is_regular
 class NameHolder:
     """The file of this name; made for one look."""
 
-    def __init__(self, keeping: Keeping, probe: Probe, system: System, registry: Registry) -> None:
+    def __init__(
+        self,
+        keeping: Keeping,
+        probe: Probe,
+        system: System,
+        registry: Registry,
+        links: Links,
+    ) -> None:
         self._keeping = keeping
         self._probe = probe
         self._system = system
         self._registry = registry
+        self._links = links
 
     def find_live(self, found: Findings, now: float) -> Seen | None:
         """The file of this name, where it is not the one we hold already."""
@@ -57,6 +66,8 @@ class NameHolder:
         if live and live.source and live.source.identity == current:
             pass
         elif live and not (live.position and live.position.identity == current):
+            if live.source and (stood := self._links.find(keeping.name)):
+                live.source.path = stood  # by that a later run finds it
             live.path, live.changed = None, now
             keeping.rotated += (live,)
             keeping.live = None
@@ -66,6 +77,7 @@ class NameHolder:
             keeping.drop(back[0])
             keeping.live = back[0]
             keeping.live.follow(self._keeping.path)
+        self._links.follow(keeping.name, current)
         if keeping.live or current is None:
             return None
         return Seen(self._keeping.path, current, status.st_size, status.st_mtime, live=True)

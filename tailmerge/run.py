@@ -295,7 +295,7 @@ class Run:
                 await asyncio.sleep(0)
             if f.name in groups:
                 absent = self.registry.absent.pop(f.absolute, None)
-                self.folders.claim(f.absolute)
+                self.folders.claim(f.absolute, f.leads)
                 series = Series(
                     f.name,
                     self.inputs,

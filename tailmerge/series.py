@@ -28,7 +28,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from tailmerge.beside import Beside
 from tailmerge.folders import Folders
-from tailmerge.generation import Findings, Generation, Look, News, plain_look
+from tailmerge.generation import Findings, Generation, Look, News, Terms, plain_look
 from tailmerge.keeping import GONE_SECONDS, Keeping
 from tailmerge.meeting import Moved, meet
 from tailmerge.nameholder import NameHolder
@@ -36,7 +36,7 @@ from tailmerge.packed import PackedSource
 from tailmerge.position import HEAD
 from tailmerge.probe import Probe
 from tailmerge.registry import Registry
-from tailmerge.settling import Settling, Terms
+from tailmerge.settling import Settling
 from tailmerge.source import Source
 from tailmerge.state import Entry
 from tailmerge.system import System
@@ -242,8 +242,8 @@ class Series:
     def _settle(self, found: Findings, now: float) -> None:
         found.begin_again()
         was_seen = self._probe.has_begun
-        self.folders.links.follow(self.keeping.name)
-        holder = NameHolder(self.keeping, self._probe, self._system, self._registry)
+        links = self.folders.links
+        holder = NameHolder(self.keeping, self._probe, self._system, self._registry, links)
         live = holder.find_live(found, now)
         self.keeping.take_up()
         self._glance(found)

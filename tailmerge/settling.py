@@ -9,35 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import NamedTuple
 
 from tailmerge.beside import NOTHING, Beside
 from tailmerge.candidates import Candidates, Unclear
-from tailmerge.generation import Findings, Generation, order_by_age
+from tailmerge.generation import Findings, Generation, Terms, order_by_age
 from tailmerge.halves import Halves, has_original, is_examined, is_in_the_making
 from tailmerge.inheritance import Inheritance
 from tailmerge.keeping import Keeping
 from tailmerge.lines import find_last_lines
-from tailmerge.match import Matching, Seen, match
+from tailmerge.match import Matching, Seen, leave_strangers, match
 from tailmerge.packed import NotThereYet, PackedSource
 from tailmerge.position import Position
 from tailmerge.registry import Registry
 from tailmerge.source import Rewritten, Source
 from tailmerge.system import Identity, System
 
-
-class Terms(NamedTuple):
-    """What is asked for of an input's rotated files, and of what was there before the run."""
-
-    lines: int | None
-    """Begin with so many last lines of the files that are there; None: with the first."""
-    named: frozenset[str]
-    """Rotated forms that are inputs themselves."""
-    passed_before: float
-    """Other rotated forms that were last written before this time are passed over, seconds
-    since the epoch."""
-    rotate_wait: float
-    """Seconds after which a quiet rotated file is let go of."""
+SLACK_SECONDS = 1.0
+"""When a file was seen last the state tells in whole seconds, and a file's time has its tick."""
 
 
 class Settling:
@@ -152,7 +140,7 @@ class Settling:
                 for file, generation in held.items()
                 if generation.path is None
             ]
-            for file, error in self._match(unknown, standing, found, first, now):
+            for file, error in self._match(unknown, standing, rotated, found, first, now):
                 self._note(file, error, rotated, found, now)
         for generation in list(keeping):
             if generation.source and generation.source.cut:
@@ -190,6 +178,7 @@ class Settling:
         self,
         unknown: list[Seen],
         standing: list[Seen],
+        rotated: list[Seen],
         found: Findings,
         first: bool,
         now: float,
@@ -225,7 +214,7 @@ class Settling:
                     return failed
                 except OSError as error:
                     failed.append((file, error))
-            new = matching.new
+            new = self._leave_strangers(matching, rotated)
             for source in [cut[g] for g in matching.gone if g in cut]:
                 new = self._without_shorter_copy(new, source, candidates, failed)
             for file in new:
@@ -237,6 +226,17 @@ class Settling:
                 except OSError as error:
                     failed.append((file, error))
         return failed
+
+    def _leave_strangers(self, matching: Matching[Generation], rotated: list[Seen]) -> list[Seen]:
+        """What is new and of this input, where its name is a link."""
+        keeping = self.keeping
+        if not (any(keeping) and any(file.log for file in matching.new)):
+            return matching.new
+        known = {*keeping.held(), *(file.identity for _, file in matching.pairs)}
+        known |= {copy.identity for copy, _ in matching.copies}
+        gone = [g for g in keeping.rotated if g.path is None] + matching.gone
+        since = max(g.seen for g in keeping) - SLACK_SECONDS
+        return leave_strangers(matching.new, rotated, known, self.beside.find_logs(gone), since)
 
     def _note(
         self, file: Seen, error: OSError, rotated: list[Seen], found: Findings, now: float

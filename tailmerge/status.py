@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from tailmerge.candidates import Candidates
 from tailmerge.folders import Folders
+from tailmerge.links import find_lead
 from tailmerge.match import Seen, match
 from tailmerge.peek import read_state
 from tailmerge.position import Position
@@ -99,8 +100,7 @@ def read_status(state_path: str, output_path: str | None, system: System) -> Sta
     places = (os.path.dirname(entry.position.path) for entry in state.entries.values())
     folders.name((place, place) for place in places)
     for entry in state.entries.values():
-        folders.claim(entry.series)
-        folders.links.follow(entry.series)
+        folders.claim(entry.series, find_lead(entry.series, system))
         folders.links.remember(entry.series, entry.position.path)
     files = [
         file._replace(series=name)

@@ -41,6 +41,8 @@ class Log:
         self.rotations = 0
         self.file = "a.log"
         """What the program writes to."""
+        self.creates = False
+        """The file is always made anew, not only with its first line."""
         self.is_unseen = False
         """The name leads to a file now that a run must have met before it leads elsewhere."""
         self._chance = chance
@@ -70,7 +72,7 @@ class Log:
             yield lambda: os.truncate(self.file, 0)
         else:
             yield self._rename
-            if self._chance.random() < 0.7:
+            if self.creates or self._chance.random() < 0.7:
                 yield lambda: append(self.file, b"")
         if self._chance.random() < 0.5:
             yield self.write
@@ -150,6 +152,7 @@ class LogElsewhere(Log):
 
     def __init__(self, chance: random.Random, way: str, compress: str) -> None:
         super().__init__(chance, way, compress, "")
+        self.creates = True
         self._starts = 0
         self._begin()
         os.symlink(self.file, "a.log")
