@@ -160,11 +160,14 @@ class Folders:
         Raises:
             OSError: a folder could not be listed; without `failed` one of the others, too.
         """
-        folder = os.path.dirname(path)
+        folder, own = os.path.dirname(path), os.path.dirname(absolute)
         for rotated in self.find_rotated(path, since):
-            yield Form(os.path.join(folder, rotated.name), rotated, False)
-        yield from self._find_linked(absolute, since, failed)
-        own = os.path.dirname(absolute)
+            if not self.links.is_of_another(os.path.join(own, rotated.name), absolute):
+                yield Form(os.path.join(folder, rotated.name), rotated, False)
+        met = set()
+        for form in self._find_linked(absolute, since, failed):
+            met.add(form.path)
+            yield form
         if self.named.keys() <= {own}:
             return
         apart = self._find_apart(since)
@@ -173,10 +176,9 @@ class Folders:
                 raise error
             if other != own and failed is not None:
                 failed.append((self.named[other], error))
-        linked = {log for _, log in self.links.find_logs(absolute)}
         for other, rotated in self._find_others(absolute, apart):
-            if os.path.join(other, rotated.base) in linked:
-                continue  # they are among those already
+            if os.path.join(other, rotated.name) in met:
+                continue
             yield Form(os.path.join(self.named[other], rotated.name), rotated, True)
 
     def _find_linked(

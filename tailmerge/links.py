@@ -88,10 +88,13 @@ class Links:
     def remember(self, name: str, file: str) -> None:
         """An earlier run found a file of the input under this name, where that may be by a link.
 
-        Of one that is a rotated form by its name that is not so: it may stand in an olddir.
+        What is a rotated form by its name may stand in an olddir instead; but where the link
+        leads now there are links' files.
         """
-        base = os.path.basename(name)
-        if file != name and base not in map(os.path.basename, find_roots(file)):
+        if file == name:
+            return
+        is_form = os.path.basename(name) in map(os.path.basename, find_roots(file))
+        if not is_form or os.path.dirname(file) == os.path.dirname(self._leads.get(name, "")):
             self._add(name, file)
 
     def _add(self, name: str, log: str) -> None:

@@ -212,6 +212,33 @@ def test_a_link_to_a_file_that_another_one_s_could_have_become(place: Place):
     assert sorted(merge(place, "a.log", "b.log").splitlines()) == [b"1", b"2"]
 
 
+def test_a_link_to_a_dated_file_of_its_name_in_another_folder(place: Place):
+    place.write("d/a.20261130.log", b"1\n")
+    os.symlink("d/a.20261130.log", place / "a.log")
+    assert merge(place, "a.log") == b"1\n"
+    place.append("d/a.20261130.log", b"2\n")
+    place.write("d/a.20261201.log", b"3\n")
+    os.symlink("d/a.20261201.log", place / "next")
+    os.replace(place / "next", place / "a.log")
+    for names in (("a.log",), ("a.log", "d/*.gz")):
+        assert place.run("--once", *names, "-o", "merged.log").code == 0
+        assert place.read() == b"1\n2\n3\n"
+
+
+def test_a_link_to_another_input_s_newest_rotated_file(place: Place):
+    place.write("app.log.1", b"1\n")
+    place.write("app.log", b"2\n")
+    os.symlink("app.log.1", place / "prev.log")
+    assert merge(place, "app.log", "prev.log") == b"2\n1\n"
+    place.append("app.log", b"3\n")
+    os.rename(place / "app.log.1", place / "app.log.2")
+    os.rename(place / "app.log", place / "app.log.1")
+    place.write("app.log", b"4\n")
+    for names in (("app.log", "prev.log"), ("prev.log", "app.log")):
+        merge(place, *names)
+        assert sorted(place.read().splitlines()) == [b"1", b"2", b"3", b"4"]
+
+
 def test_what_stood_there_before_the_link_led_there_is_not_read(place: Place):
     place.write("x/0.log", b"1\n")
     os.symlink("x/0.log", place / "a.log")
