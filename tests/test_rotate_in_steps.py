@@ -42,7 +42,7 @@ class Log:
         self.file = "a.log"
         """What the program writes to."""
         self.creates = False
-        """The file is always made anew, not only with its first line."""
+        """The file is made anew at once: nothing else is known of where a link leads."""
         self.is_unseen = False
         """The name leads to a file now that a run must have met before it leads elsewhere."""
         self._chance = chance
@@ -72,7 +72,7 @@ class Log:
             yield lambda: os.truncate(self.file, 0)
         else:
             yield self._rename
-            if self.creates or self._chance.random() < 0.7:
+            if not self.creates and self._chance.random() < 0.7:
                 yield lambda: append(self.file, b"")
         if self._chance.random() < 0.5:
             yield self.write
@@ -92,6 +92,8 @@ class Log:
     def _rename(self) -> None:
         append(self.file, b"")
         os.rename(self.file, self._front + "1")
+        if self.creates:
+            append(self.file, b"")
 
     def _pack(self) -> Iterator[Step]:
         yield from self._pack_file(self._front + "1")
