@@ -137,9 +137,8 @@ class Again:
                 source = self._open_fitting(path, entry.position, end, marker)
                 if source:
                     return source
-            folders.forget(
-                entry.series, entry.series
-            )  # names may have moved while they were listed
+            # Names may have moved while they were listed.
+            folders.forget(entry.series, entry.series)
         return None
 
     def _look_through(self, state: State) -> Folders:

@@ -74,16 +74,14 @@ class Beside:
         """
         keeping = self._keeping
         if keeping.has_cut():
-            self._folders.forget(
-                keeping.path, keeping.name
-            )  # the copy was made before the cut was seen
+            # The copy was made before the cut was seen.
+            self._folders.forget(keeping.path, keeping.name)
         for _ in range(LISTINGS):
             found, moved = self._registry.hands.attempt(lambda: self._stat_forms(now))
             if not moved:
                 break
-            self._folders.forget(
-                keeping.path, keeping.name
-            )  # a name moved on since: it has another one
+            # A name moved on since: it has another one.
+            self._folders.forget(keeping.path, keeping.name)
         return found
 
     def is_owed(self, rotated: Iterable[Seen], live: Seen | None) -> bool:

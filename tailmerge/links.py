@@ -35,11 +35,9 @@ def read_lead(name: str, system: System) -> str:
         raise
     folder, base = os.path.split(name)
     file = system.real(name)
-    if base in map(os.path.basename, find_roots(file)):
-        beside = os.path.join(system.real(folder), base)
-        if beside in find_roots(file):
-            return ""
-    return file
+    is_form = base in map(os.path.basename, find_roots(file))
+    beside = is_form and os.path.join(system.real(folder), base) in find_roots(file)
+    return "" if beside else file
 
 
 def find_lead(name: str, system: System) -> str:

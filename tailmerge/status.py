@@ -99,9 +99,10 @@ def read_status(state_path: str, output_path: str | None, system: System) -> Sta
     folders = Folders(system)
     places = (os.path.dirname(entry.position.path) for entry in state.entries.values())
     folders.name((place, place) for place in places)
-    for entry in state.entries.values():
-        folders.claim(entry.series, find_lead(entry.series, system))
-        folders.links.remember(entry.series, entry.position.path)
+    for name, entries in series.items():
+        folders.claim(name, find_lead(name, system))
+        for entry in entries:
+            folders.links.remember(name, entry.position.path)
     files = [
         file._replace(series=name)
         for name, entries in series.items()

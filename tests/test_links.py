@@ -41,6 +41,12 @@ def point(place: Place, request: pytest.FixtureRequest) -> Link:
     return link
 
 
+def lead(place: Place, name: str, file: str) -> None:
+    """Point a symbolic link elsewhere, as `ln -sfn` does."""
+    os.symlink(file, place / "next")
+    os.replace(place / "next", place / name)
+
+
 def merge(place: Place, *names: str) -> bytes:
     done = place.run("--once", *names, "-o", "merged.log")
     assert (done.code, done.err) == (0, ""), done
@@ -96,7 +102,7 @@ def test_a_container_s_log_is_rotated_where_it_stands(place: Place):
     """/var/log/containers/web.log leads into a pod's folder, where the kubelet renames it."""
     place.write("pods/0.log", b"1\n")
     (place / "containers").mkdir()
-    os.symlink("../pods/0.log", place / "containers/web.log")
+    lead(place, "containers/web.log", "../pods/0.log")
     assert merge(place, "containers/*.log") == b"1\n"
     place.append("pods/0.log", b"2\n")
     os.rename(place / "pods/0.log", place / "pods/0.log.20261201-120000")
@@ -106,15 +112,14 @@ def test_a_container_s_log_is_rotated_where_it_stands(place: Place):
     assert merge(place, "containers/*.log") == b"1\n2\n3\nlate\n"
     place.append("pods/0.log", b"4\n")
     place.write("pods/1.log", b"5\n")
-    os.symlink("../pods/1.log", place / "next")
-    os.replace(place / "next", place / "containers/web.log")  # it started again
+    lead(place, "containers/web.log", "../pods/1.log")  # it started again
     assert merge(place, "containers/*.log") == b"1\n2\n3\nlate\n4\n5\n"
 
 
 def test_what_rotated_beside_a_link_s_file_before_the_first_run_is_passed_over(place: Place):
     place.write("pods/0.log.20261130-120000", b"old\n")
     place.write("pods/0.log", b"1\n")
-    os.symlink("pods/0.log", place / "web.log")
+    lead(place, "web.log", "pods/0.log")
     assert merge(place, "web.log") == b"1\n"
     assert merge(place, "web.log") == b"1\n"
 
@@ -122,7 +127,7 @@ def test_what_rotated_beside_a_link_s_file_before_the_first_run_is_passed_over(p
 def test_what_rotated_beside_it_is_the_others_where_that_is_an_input_too(place: Place):
     place.write("pods/0.log.20261130-120000", b"old\n")
     place.write("pods/0.log", b"1\n")
-    os.symlink("pods/0.log", place / "web.log")
+    lead(place, "web.log", "pods/0.log")
     names = ("-q", "web.log", "pods/0.log*")
     assert place.run("--once", *names, "-o", "merged.log").code == 0
     assert sorted(place.read().splitlines()) == [b"1", b"old"]
@@ -137,14 +142,13 @@ def test_what_rotated_beside_it_is_the_others_where_that_is_an_input_too(place: 
 def test_a_link_of_the_same_name_that_led_into_another_folder(place: Place):
     place.write("one/web.log", b"1\n")
     place.write("two/web.log", b"")
-    os.symlink("one/web.log", place / "web.log")
+    lead(place, "web.log", "one/web.log")
     assert merge(place, "web.log") == b"1\n"
     place.append("one/web.log", b"2\n")
     os.rename(place / "one/web.log", place / "one/web.log.1")
     place.append("one/web.log", b"3\n")
     place.append("two/web.log", b"4\n")
-    os.symlink("two/web.log", place / "next")
-    os.replace(place / "next", place / "web.log")
+    lead(place, "web.log", "two/web.log")
     assert merge(place, "web.log") == b"1\n2\n3\n4\n"
 
 
@@ -167,12 +171,11 @@ def test_a_link_that_leads_to_the_newest_of_dated_files(place: Place):
     """`current.log -> app-20261201.log`: what it led to before is read to its end."""
     place.write("app.log", b"another log\n")
     place.write("app-20261130.log", b"1\n")
-    os.symlink("app-20261130.log", place / "current.log")
+    lead(place, "current.log", "app-20261130.log")
     assert merge(place, "current.log") == b"1\n"
     place.append("app-20261130.log", b"2\n")
     place.write("app-20261201.log", b"3\n")
-    os.remove(place / "current.log")
-    os.symlink("app-20261201.log", place / "current.log")
+    lead(place, "current.log", "app-20261201.log")
     assert merge(place, "current.log") == b"1\n2\n3\n"
     os.rename(place / "app-20261201.log", place / "app-20261201.log.1")
     place.append("app-20261201.log.1", b"4\n")
@@ -205,21 +208,20 @@ def test_two_links_to_files_of_which_one_could_be_rotated(place: Place, first: s
 
 def test_a_link_to_a_file_that_another_one_s_could_have_become(place: Place):
     place.write("d/app.log", b"1\n")
-    os.symlink("d/app.log", place / "a.log")
+    lead(place, "a.log", "d/app.log")
     assert merge(place, "a.log") == b"1\n"
     place.write("d/app.log.1", b"2\n")
-    os.symlink("d/app.log.1", place / "b.log")
+    lead(place, "b.log", "d/app.log.1")
     assert sorted(merge(place, "a.log", "b.log").splitlines()) == [b"1", b"2"]
 
 
 def test_a_link_to_a_dated_file_of_its_name_in_another_folder(place: Place):
     place.write("d/a.20261130.log", b"1\n")
-    os.symlink("d/a.20261130.log", place / "a.log")
+    lead(place, "a.log", "d/a.20261130.log")
     assert merge(place, "a.log") == b"1\n"
     place.append("d/a.20261130.log", b"2\n")
     place.write("d/a.20261201.log", b"3\n")
-    os.symlink("d/a.20261201.log", place / "next")
-    os.replace(place / "next", place / "a.log")
+    lead(place, "a.log", "d/a.20261201.log")
     for names in (("a.log",), ("a.log", "d/*.gz")):
         assert place.run("--once", *names, "-o", "merged.log").code == 0
         assert place.read() == b"1\n2\n3\n"
@@ -228,7 +230,7 @@ def test_a_link_to_a_dated_file_of_its_name_in_another_folder(place: Place):
 def test_a_link_to_another_input_s_newest_rotated_file(place: Place):
     place.write("app.log.1", b"1\n")
     place.write("app.log", b"2\n")
-    os.symlink("app.log.1", place / "prev.log")
+    lead(place, "prev.log", "app.log.1")
     assert merge(place, "app.log", "prev.log") == b"2\n1\n"
     place.append("app.log", b"3\n")
     os.rename(place / "app.log.1", place / "app.log.2")
@@ -241,12 +243,11 @@ def test_a_link_to_another_input_s_newest_rotated_file(place: Place):
 
 def test_what_stood_there_before_the_link_led_there_is_not_read(place: Place):
     place.write("x/0.log", b"1\n")
-    os.symlink("x/0.log", place / "a.log")
+    lead(place, "a.log", "x/0.log")
     assert merge(place, "a.log") == b"1\n"
     os.utime(place.write("y/sys.log.1", b"old\n"), (EARLIER, EARLIER))
     place.write("y/sys.log", b"2\n")
-    os.symlink("y/sys.log", place / "next")
-    os.replace(place / "next", place / "a.log")
+    lead(place, "a.log", "y/sys.log")
     for _ in range(2):
         assert merge(place, "a.log") == b"1\n2\n"
     for number in (2, 1):
@@ -260,12 +261,11 @@ def test_what_stood_there_before_the_link_led_there_is_not_read(place: Place):
 
 def test_what_rotated_since_the_link_led_there_is_read(place: Place):
     place.write("x/0.log", b"1\n")
-    os.symlink("x/0.log", place / "a.log")
+    lead(place, "a.log", "x/0.log")
     assert merge(place, "a.log") == b"1\n"
     place.write("y/0.log.1", b"2\n")
     place.write("y/0.log", b"3\n")
-    os.symlink("y/0.log", place / "next")
-    os.replace(place / "next", place / "a.log")
+    lead(place, "a.log", "y/0.log")
     assert merge(place, "a.log") == b"1\n2\n3\n"
 
 
@@ -276,7 +276,7 @@ def test_a_file_that_is_rotated_and_becomes_a_link_into_another_folder(place: Pl
     os.rename(place / "a.log", place / "a.log.1")
     os.utime(place.write("p/0.log.1", b"old\n"), (EARLIER, EARLIER))
     place.write("p/0.log", b"3\n")
-    os.symlink("p/0.log", place / "a.log")
+    lead(place, "a.log", "p/0.log")
     assert merge(place, "a.log") == b"1\n2\n3\n"
     os.remove(place / "a.log")
     place.append("p/0.log", b"4\n")
@@ -287,14 +287,13 @@ def test_a_file_that_is_rotated_and_becomes_a_link_into_another_folder(place: Pl
 def test_a_file_that_is_an_input_of_its_own_is_no_link_s(place: Place):
     place.write("app-20261130.log", b"1\n")
     place.write("app-20261201.log", b"2\n")
-    os.symlink("app-20261201.log", place / "current.log")
+    lead(place, "current.log", "app-20261201.log")
     names = ("-q", "current.log", "app-*.log")
     for _ in range(2):
         assert place.run("--once", *names, "-o", "merged.log").code == 0
         assert sorted(place.read().splitlines()) == [b"1", b"2"]
     place.write("app-20261202.log", b"3\n")
-    os.remove(place / "current.log")
-    os.symlink("app-20261202.log", place / "current.log")
+    lead(place, "current.log", "app-20261202.log")
     for _ in range(2):
         assert place.run("--once", *names, "-o", "merged.log").code == 0
         assert sorted(place.read().splitlines()) == [b"1", b"2", b"3"]
@@ -302,7 +301,7 @@ def test_a_file_that_is_an_input_of_its_own_is_no_link_s(place: Place):
 
 def test_a_killed_run_of_a_linked_log_goes_on_where_it_is_rotated(place: Place):
     place.write("pods/0.log", b"1\n")
-    os.symlink("pods/0.log", place / "web.log")
+    lead(place, "web.log", "pods/0.log")
     live: Live = place.follow("web.log", expected=b"1\n")
     os.rename(place / "pods/0.log", place / "pods/0.log.1")
     place.write("pods/0.log", b"2\n")
@@ -314,15 +313,15 @@ def test_a_killed_run_of_a_linked_log_goes_on_where_it_is_rotated(place: Place):
     place.append("pods/0.log.2", b"3\n")
     os.unlink(place / "web.log")
     place.write("pods/1.log", b"4\n")
-    os.symlink("pods/1.log", place / "web.log")
+    lead(place, "web.log", "pods/1.log")
     assert sorted(merge(place, "web.log").splitlines()) == [b"1", b"2", b"3", b"4", b"late"]
     shown = place.run("--status", "-o", "merged.log").out.decode()
     assert {line.split()[-1] for line in shown.splitlines()[1:-1]} == {"0"}
 
 
 def test_a_loop_of_links_is_said(place: Place):
-    os.symlink("b.log", place / "a.log")
-    os.symlink("a.log", place / "b.log")
+    lead(place, "a.log", "b.log")
+    lead(place, "b.log", "a.log")
     place.write("c.log", b"1\n")
     done = place.run("--once", "a.log", "c.log", "-o", "merged.log")
     assert place.read() == b"1\n"
@@ -331,11 +330,10 @@ def test_a_loop_of_links_is_said(place: Place):
 
 def test_a_killed_run_that_saw_a_link_move_knows_where_it_led(place: Place):
     place.write("x/0.log", b"1\n")
-    os.symlink("x/0.log", place / "a.log")
+    lead(place, "a.log", "x/0.log")
     live: Live = place.follow("a.log", "--rotate-wait", "0.1", expected=b"1\n")
     place.write("y/0.log", b"2\n")
-    os.symlink("y/0.log", place / "next")
-    os.replace(place / "next", place / "a.log")
+    lead(place, "a.log", "y/0.log")
     place.sees(b"1\n2\n")
     live.kill()
     place.append("x/0.log", b"late\n")

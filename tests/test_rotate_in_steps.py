@@ -307,40 +307,33 @@ TELLING = (
 """What went wrong once, each with most of the faults that were found so."""
 
 
-@pytest.mark.parametrize("seeds", [range(1, 31), TELLING], ids=["any", "telling"])
-def test_every_line_comes_once_and_in_order_whatever_a_call_meets(
-    seeds: Sequence[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    in_folders_of_their_own(rotate_and_merge, seeds, tmp_path, monkeypatch)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_the_same_a_thousand_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    in_folders_of_their_own(rotate_and_merge, range(1000, 2000), tmp_path, monkeypatch)
-
-
-def test_the_same_where_the_name_is_a_link_to_a_dated_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    in_folders_of_their_own(link_and_merge, range(1, 41), tmp_path, monkeypatch)
-
-
 ELSEWHERE = (726, 11246)
 """The same of logs in another folder."""
 
+STORIES = (rotate_and_merge, link_and_merge, merge_elsewhere)
 
-@pytest.mark.parametrize("seeds", [range(1, 31), ELSEWHERE], ids=["any", "telling"])
-def test_the_same_where_the_name_is_a_link_into_another_folder(
-    seeds: Sequence[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+
+@pytest.mark.parametrize(
+    ("story", "seeds"),
+    [
+        *((story, range(1, 41)) for story in STORIES),
+        (rotate_and_merge, TELLING),
+        (merge_elsewhere, ELSEWHERE),
+    ],
+)
+def test_every_line_comes_once_and_in_order_whatever_a_call_meets(
+    story: Callable[[int], None],
+    seeds: Sequence[int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    in_folders_of_their_own(merge_elsewhere, seeds, tmp_path, monkeypatch)
+    in_folders_of_their_own(story, seeds, tmp_path, monkeypatch)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("story", [link_and_merge, merge_elsewhere])
-def test_the_same_with_links_a_thousand_times(
+@pytest.mark.parametrize("story", STORIES)
+def test_the_same_a_thousand_times(
     story: Callable[[int], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_folders_of_their_own(story, range(1000, 2000), tmp_path, monkeypatch)
